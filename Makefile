@@ -1,0 +1,65 @@
+# `make` alone lists the targets. Works with GNU make 3.81 (macOS) and newer.
+
+PYTHON ?= python3
+RUN := .venv/bin/python -m
+PIP_TOOLS := pip-tools==7.6.2
+COMPILE := --quiet --generate-hashes --allow-unsafe --strip-extras \
+	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+
+# Handed to the recipe through the environment, with $ and quotes as they were typed: nothing here expands them.
+override PHOTO := $(value PHOTO)
+override TEXT := $(value TEXT)
+export PHOTO TEXT
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo dev test check lint format migrate coverage requirements clean distclean environment
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+setup: environment ## make .venv with everything installed (the targets below do it by themselves)
+	@echo "setup: .venv is up to date"
+
+environment:
+	@$(PYTHON) scripts/setup.py
+
+demo: environment ## play one customer from /start to the finished video; own material: PHOTO=file TEXT=words
+	@$(RUN) neurocards demo $${PHOTO:+"--photo=$$PHOTO"} $${TEXT:+"--text=$$TEXT"}
+
+dev: environment ## run everything locally and stay up, with a chat page in the browser
+	@$(RUN) neurocards dev
+
+test: environment ## run all tests; ARGS=... goes to pytest
+	@$(RUN) pytest -n 2 $(ARGS)
+
+check: lint test ## run lint and all tests
+
+lint: environment ## check format, style, types and imports
+	$(RUN) ruff format --check .
+	$(RUN) ruff check .
+	$(RUN) mypy
+	.venv/bin/lint-imports
+
+format: environment ## format the code and mend what can be mended
+	$(RUN) ruff format .
+	$(RUN) ruff check --fix .
+
+migrate: environment ## create or upgrade the database at DATABASE_URL
+	@$(RUN) neurocards migrate
+
+coverage: environment ## run all tests and show which lines they miss
+	@$(RUN) pytest -n 2 --cov --cov-report=term-missing:skip-covered $(ARGS)
+
+requirements: ## compile requirements*.txt anew from the .in files
+	$(PYTHON) -m venv var/pip-tools
+	var/pip-tools/bin/python -m pip install --quiet $(PIP_TOOLS)
+	CUSTOM_COMPILE_COMMAND="make requirements" var/pip-tools/bin/pip-compile $(COMPILE) -o requirements.txt requirements.in
+	CUSTOM_COMPILE_COMMAND="make requirements" var/pip-tools/bin/pip-compile $(COMPILE) -o requirements-dev.txt requirements-dev.in
+
+clean: ## remove caches and the files of ended local runs, a developer's database too
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+	@rm -rf .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache htmlcov
+	@$(PYTHON) -m sandbox.folders var
+
+distclean: clean ## remove .venv too
+	@rm -rf .venv .venv.lock

@@ -1,0 +1,25 @@
+"""The composition root of the workers: `dramatiq actors` imports this in each of its processes.
+
+The order is load-bearing: settings, then the broker with its middleware, then the actors, which bind to the broker and have their
+options checked against its middleware when they are imported. Nothing connects here.
+"""
+
+import os
+
+import dramatiq
+
+import middleware
+from neurocards import app as application
+from neurocards import dispatch, logs
+from neurocards.config import Settings, load_or_exit
+
+os.environ.setdefault("dramatiq_worker_timeout", "200")  # ms: how soon an idle worker looks for new messages
+settings = load_or_exit(Settings)
+logs.configure(os.environ.get("WORKER_NAME", "worker"), settings.log_dir, settings.secrets())
+app = application.build(settings)
+broker = dispatch.make_broker(settings.redis_url.get_secret_value(), middleware.stack(app))
+dramatiq.set_broker(broker)
+
+from actors import check, deliver, script, submit, tell
+
+__all__ = ["broker", "check", "deliver", "script", "submit", "tell"]

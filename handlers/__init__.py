@@ -1,0 +1,150 @@
+"""What answers what: one ordered list of messages, one table of buttons; the catch-alls come last.
+
+A handler reads the update, calls `neurocards.orders` or `neurocards.drafts`, which decide, and chooses the words.
+"""
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from telebot import TeleBot
+from telebot.apihelper import ApiTelegramException
+from telebot.custom_filters import StateFilter
+from telebot.types import BotCommand, CallbackQuery, Message
+from telebot.util import content_type_service
+
+from handlers import history, ordering, photos, start, unexpected, wizard
+from handlers.states import Step
+from handlers.storage import DraftStorage
+from handlers.talk import Context, Talk
+from neurocards import buttons, orders
+from neurocards.buttons import Press
+from neurocards.errors import ProviderError, StaleButton
+from neurocards.models import Draft
+from neurocards.texts import say
+
+__all__ = ["Context", "apologise", "commands", "register"]
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[Talk, Any], None]
+
+COMMANDS: dict[str, Callable[[Talk, Message], None]] = {
+    "start": start.start,
+    "balance": history.balance,
+    "history": history.history,
+    "cancel": ordering.cancel_all,
+    "help": start.show_help,
+    "language": start.switch_language,
+}
+
+# First match answers.
+MESSAGES: tuple[tuple[Callable[[Talk, Message], None], dict[str, Any]], ...] = (
+    *((handler, {"commands": [command]}) for command, handler in COMMANDS.items()),
+    (unexpected.unknown_command, {"content_types": ["text"], "regexp": r"\A/[a-z]"}),
+    (photos.picture, {"content_types": ["photo", "live_photo", "document"]}),
+    (wizard.typed, {"content_types": ["text"], "state": [Step.DESCRIPTION, Step.WISHES, Step.PROMPT]}),
+    # what Telegram says itself, such as a pinned message, needs no answer
+    (unexpected.anything, {"func": lambda message: message.content_type not in content_type_service}),
+)
+
+# Buttons of a draft are handed the draft they belong to, once it is sure that it is still the open one.
+OF_DRAFT: dict[str, Callable[[Talk, CallbackQuery, Press, Draft], None]] = {
+    "go": wizard.go,
+    "template": wizard.template,
+    "wish": wizard.wish,
+    "skip": wizard.skip,
+    "count": wizard.count,
+    "replace": photos.replace,
+    "drop": wizard.drop,
+}
+OTHERS: dict[str, Callable[[Talk, CallbackQuery, Press], None]] = {
+    "run": ordering.run,
+    "cancel": ordering.cancel,
+    **dict.fromkeys(ordering.OPENED_AT, ordering.repeat),
+    "video": history.video,
+    "file": history.file,
+    "older": history.older,
+    "newest": history.newest,
+    "new": start.begin_anew,
+}
+
+
+def register(bot: TeleBot, context: Context) -> None:
+    """Makes an unthreaded bot hold the conversation: a handler's exception reaches whoever feeds the bot."""
+    bot.current_states = DraftStorage()
+    bot.add_custom_filter(StateFilter(bot))
+    bot.register_message_handler(start.in_group, func=_talk_of_a_group, pass_bot=True)
+    for handler, filters in MESSAGES:
+        bot.register_message_handler(_in_talk(handler, context), chat_types=["private"], pass_bot=True, **filters)
+    bot.register_edited_message_handler(_in_talk(unexpected.edited, context), chat_types=["private"], pass_bot=True)
+    bot.register_callback_query_handler(_in_talk(pressed, context), func=None, pass_bot=True)
+    bot.register_my_chat_member_handler(start.membership, pass_bot=True)
+
+
+def _talk_of_a_group(message: Message) -> bool:
+    return message.chat.type in ("group", "supergroup") and message.content_type not in content_type_service
+
+
+def _in_talk(handler: Handler, context: Context) -> Callable[[Any, TeleBot], None]:
+    return partial(_answer, handler, context)
+
+
+def _answer(handler: Handler, context: Context, update: Message | CallbackQuery, bot: TeleBot) -> None:
+    talk = Talk.begin(update, bot, context)
+    try:
+        handler(talk, update)
+    except ApiTelegramException as error:
+        if error.error_code != 403:
+            raise
+        # Blocked between asking and answering: there is nobody to tell and nothing to try again.
+        orders.set_reachable(talk.user.id, False)
+
+
+def pressed(talk: Talk, call: CallbackQuery) -> None:
+    """A button: read strictly, matched with its draft, answered. One out of date says so and changes nothing."""
+    press = buttons.parse(call.data)
+    if press is None:
+        unexpected.unknown_button(talk, call)
+    elif press.action in OF_DRAFT:
+        _pressed_of_draft(talk, call, press)
+    else:
+        try:
+            OTHERS[press.action](talk, call, press)
+        except StaleButton:
+            talk.answer(call, "toast-stale-order", alert=True)
+
+
+def _pressed_of_draft(talk: Talk, call: CallbackQuery, press: Press) -> None:
+    draft = talk.draft()
+    if draft is None or draft.id != press.id:
+        ordering.stale_draft(talk, call)
+        return
+    talk.answer(call)
+    OF_DRAFT[press.action](talk, call, press, draft)
+
+
+def commands(language: str) -> list[BotCommand]:
+    """The menu of commands for setMyCommands."""
+    return [BotCommand(name, say(f"command-{name}", language)) for name in COMMANDS]
+
+
+def apologise(bot: TeleBot, update: dict[str, Any]) -> None:
+    """Says that an update could not be answered, and how to go on.
+
+    Takes it raw, since telebot may be what choked on it, and never raises: it must not cost the next update.
+    """
+    part = _inner(update, "message") or _inner(update, "callback_query")
+    chat, person = _inner(_inner(part, "message") or part, "chat"), _inner(part, "from")
+    if chat.get("type") != "private" or "id" not in chat:
+        return
+    try:
+        bot.send_message(chat["id"], say("sorry", start.language_of(person.get("language_code"))))
+    except (ApiTelegramException, ProviderError) as error:
+        log.warning("an apology was not delivered: %s", error)
+
+
+def _inner(body: dict[str, Any], name: str) -> dict[str, Any]:
+    value = body.get(name)
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,54 @@
+"""What a process works with, built once where it begins and passed down."""
+
+import os
+import platform
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from neurocards import clock, db
+from neurocards.clients import telegram
+from neurocards.clients.kie import Kie
+from neurocards.clients.openai import Gpt
+from neurocards.config import Settings
+from neurocards.jobs import new_process_id
+from neurocards.keys import KeyPool
+
+
+@dataclass(frozen=True)
+class App:
+    """Settings, the vendors' clients, the key pool, and the claims this process is working on right now."""
+
+    settings: Settings
+    process: str
+    instance: str
+    kie: Kie
+    gpt: Gpt
+    telegram: telegram.Telegram
+    keys: KeyPool
+    in_hand: set[UUID] = field(default_factory=set)
+
+    @property
+    def callbacks(self) -> bool:
+        """Whether KIE can reach us."""
+        return self.settings.public_base_url is not None
+
+    @property
+    def private_results(self) -> bool:
+        """Whether results may come from private addresses: only when the provider itself is on one (the sandbox)."""
+        return "//127." in self.settings.kie_api_url or "//localhost" in self.settings.kie_api_url
+
+
+def build(settings: Settings) -> App:
+    """Makes the clients and points database and clock at their settings. Connects to nothing."""
+    clock.set_scale(settings.time_scale)
+    db.connect(settings.database_url.get_secret_value(), settings.db_pool_size)
+    host = platform.node() or "host"
+    return App(
+        settings=settings,
+        process=new_process_id(host, os.getpid()),
+        instance=f"{host}:{os.getppid()}",
+        kie=Kie(settings.kie_api_url, settings.kie_upload_url),
+        gpt=Gpt(settings.openai_base_url, settings.openai_api_key.get_secret_value(), settings.openai_model),
+        telegram=telegram.Telegram(telegram.connect(settings.bot_token.get_secret_value(), settings.telegram_api_url)),
+        keys=KeyPool(settings.kie_keys),
+    )

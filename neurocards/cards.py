@@ -1,0 +1,177 @@
+"""From rows to words: an order's living card, the caption of a video, the notice of a failure, an operator's alert.
+
+Pure: no queries, no Telegram. What comes out fits Telegram's limits whatever the customer typed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from neurocards import clock
+from neurocards.buttons import Button, Rows, data
+from neurocards.jobs import state
+from neurocards.models import Job, Order
+from neurocards.orders import price
+from neurocards.texts import Html, cut, say, title
+
+# Failures the customer can do something about, and with which buttons. Other subtypes of USER_ERROR read as "user".
+REMEDIES: dict[str, tuple[str, ...]] = {
+    "person": ("rephoto",),
+    "sexual": ("rephoto", "wishes"),
+    "copyright": ("rephoto", "wishes"),
+    "moderation": ("rephoto", "wishes"),
+    "image_format": ("rephoto",),
+    "image_size": ("rephoto",),
+    "prompt": ("wishes", "restyle"),
+    "user": ("rephoto", "wishes"),
+}
+# Failures that may pass: the same order once more.
+PASSING = ("billing", "rate_limit", "temporary", "configuration", "unknown", "deadline")
+
+
+@dataclass(frozen=True)
+class Screen:
+    """A message to be: HTML and rows of (label, callback data)."""
+
+    text: str
+    buttons: Rows = field(default_factory=list)
+
+
+def card(order: Order, jobs: Sequence[Job], language: str, eta_seconds: float | None, balance: int) -> Screen:
+    """The order as it stands. `jobs` are all of its jobs; `eta_seconds` till the last one is delivered.
+
+    A negative ETA means overdue, None unknown.
+    """
+    if all(job.finished_at for job in jobs):
+        return Screen(_outcome(order, jobs, language, balance))
+    header = say("card-header", language, order=str(order.id), title=title(order.description))
+    lines = [header, *_stages(jobs, language), _eta(eta_seconds, language)]
+    return Screen("\n".join(lines), _cancel_row(order, jobs, language))
+
+
+def _stages(rows: Sequence[Job], language: str) -> list[str]:
+    stages = [say(f"stage-{state(job)}", language) for job in rows]
+    if len(rows) == 1:
+        return list(stages)
+    return [say("card-line", language, number=job.number, stage=stage) for job, stage in zip(rows, stages, strict=True)]
+
+
+def _eta(seconds: float | None, language: str) -> Html:
+    if seconds is None:
+        return say("card-no-eta", language)
+    if seconds <= 0:
+        return say("card-overdue", language)
+    if seconds < 45:
+        return say("card-soon", language)
+    return say("card-eta", language, minutes=max(1, round(seconds / 60)))
+
+
+def _cancel_row(order: Order, rows: Sequence[Job], language: str) -> Rows:
+    queued = sum(job.status == "queued" for job in rows)
+    if not queued:
+        return []
+    label = "button-cancel" if queued == len(rows) else "button-cancel-queued"
+    return [[(say(label, language), data("cancel", order.id))]]
+
+
+def _outcome(order: Order, rows: Sequence[Job], language: str, balance: int) -> Html:
+    done = sum(job.status == "done" for job in rows)
+    if done == len(rows):
+        return say("card-done", language, order=str(order.id), time=_took(order, rows))
+    refunded: dict[str, str | int] = {"order": str(order.id), "returned": len(rows) - done, "balance": balance}
+    if done:
+        return say("card-partly", language, done=done, count=len(rows), **refunded)
+    cancelled = all(job.status == "cancelled" for job in rows)
+    return say("card-cancelled" if cancelled else "card-failed", language, **refunded)
+
+
+def _took(order: Order, rows: Sequence[Job]) -> str:
+    last = max(job.finished_at for job in rows)
+    seconds = round(clock.unscaled((last - order.created_at).total_seconds()))
+    hours, rest = divmod(max(0, seconds), 3600)
+    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
+
+
+def video_name(order: Order, job: Job) -> str:
+    """What a person calls the video: the order's number, and which of its videos when there are several."""
+    return f"{order.id}-{job.number}" if order.count > 1 else str(order.id)
+
+
+def video_caption(order: Order, job: Job, language: str, balance: int) -> Screen:
+    """The caption of a delivered video, far below Telegram's 1024, and what can be done next."""
+    values: dict[str, str | int] = {
+        "title": title(order.description),
+        "template": say(f"template-{order.template}", language),
+        "order": str(order.id),
+        "balance": balance,
+    }
+    if order.count > 1:
+        text = say("video-caption-one-of", language, number=job.number, count=order.count, **values)
+    else:
+        text = say("video-caption", language, **values)
+    file = (say("button-file", language), data("file", job.id))
+    return Screen(text, [[_again(order, language)], [_wishes(order, language)], [_restyle(order, language), file]])
+
+
+def failure_notice(order: Order, job: Job, language: str, balance: int, support: str, *, code: str) -> Screen:
+    """What went wrong, why, where the credit is, what to press; `code` is for support. Never the provider's words."""
+    reason = failure_reason(job)
+    if order.count > 1:
+        what = say("failure-what-one-of", language, order=str(order.id), number=job.number, count=order.count)
+    else:
+        what = say("failure-what", language, order=str(order.id))
+    lines = [
+        what,
+        say(f"why-{reason}", language),
+        say("failure-money", language, balance=balance),
+        # every text may name the support contact; those that don't ignore it
+        say(f"next-{reason}", language, support=support),
+        say("failure-code", language, code=code),
+    ]
+    return Screen("\n".join(lines), _remedies(order, reason, language))
+
+
+def failure_reason(job: Job) -> str:
+    """Which of the prepared explanations fits the job's failure."""
+    if job.failure_subtype == "deadline":
+        return "deadline"
+    if job.failure_category == "USER_ERROR":
+        return job.failure_subtype if job.failure_subtype in REMEDIES else "user"
+    category = str(job.failure_category).lower()
+    return category if category in PASSING else "unknown"
+
+
+def _remedies(order: Order, reason: str, language: str) -> Rows:
+    if reason in PASSING:
+        return [[(say("button-retry", language, price=price(1)), data("again", order.id))]]
+    makers = {"rephoto": _rephoto, "wishes": _wishes, "restyle": _restyle}
+    return [[makers[remedy](order, language)] for remedy in REMEDIES[reason]]
+
+
+def _again(order: Order, language: str) -> Button:
+    return say("button-again", language, price=price(1)), data("again", order.id)
+
+
+def _wishes(order: Order, language: str) -> Button:
+    label = "button-change-prompt" if order.template == "own" else "button-change-wishes"
+    return say(label, language), data("wishes", order.id)
+
+
+def _restyle(order: Order, language: str) -> Button:
+    return say("button-restyle", language), data("restyle", order.id)
+
+
+def _rephoto(order: Order, language: str) -> Button:
+    return say("button-rephoto", language), data("rephoto", order.id)
+
+
+def alert(payload: dict[str, Any]) -> str:
+    """What an operator is told, in Russian: the headline of `payload["what"]`, then every other value by name."""
+    what = str(payload.get("what", "?"))
+    try:
+        headline = say(f"alert-{what}", "ru")
+    except LookupError:
+        # A plugin may bring an alert of its own; its name is better than silence.
+        headline = say("alert-other", "ru", what=cut(what, 100))
+    details = [(name, cut(str(value), 400)) for name, value in payload.items() if name != "what"]
+    return "\n".join([headline, *(say("alert-detail", "ru", name=name, value=value) for name, value in details[:8])])

@@ -1,0 +1,138 @@
+"""Settings: one frozen value, built where a process begins. Nothing else reads the environment."""
+
+import re
+import sys
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AfterValidator, Field, HttpUrl, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from neurocards.errors import ConfigurationMistake
+
+
+def _matching(pattern: str) -> AfterValidator:
+    def check(secret: SecretStr) -> SecretStr:
+        if not re.fullmatch(pattern, secret.get_secret_value()):
+            raise ValueError(pattern)
+        return secret
+
+    return AfterValidator(check)
+
+
+def _without_slash(url: str) -> str:
+    return str(HttpUrl(url)).rstrip("/")
+
+
+Url = Annotated[str, AfterValidator(_without_slash)]
+Secret = Annotated[SecretStr, _matching(r"\S+")]
+
+
+class DatabaseSettings(BaseSettings):
+    """What every command needs: where PostgreSQL is."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True, env_ignore_empty=True
+    )
+
+    database_url: Annotated[SecretStr, _matching(r"postgres(ql)?://\S+")] = Field(
+        description="a PostgreSQL address such as postgresql://user:password@host:5432/neurocards"
+    )
+    db_pool_size: int = Field(7, ge=2, le=100, description="connections one process may hold, 2 to 100")
+    time_scale: float = Field(1.0, gt=0, le=10_000, description="a number above 0 by which every delay is divided")
+    log_dir: str | None = Field(None, description="a folder for log files; empty: standard output")
+
+
+class Settings(DatabaseSettings):
+    """All settings of a bot or a worker (`spec`, section 11); secrets print as asterisks."""
+
+    redis_url: Annotated[SecretStr, _matching(r"(rediss?|unix)://\S+")] = Field(
+        description="a Redis address such as redis://localhost:6379/0"
+    )
+
+    bot_token: Annotated[SecretStr, _matching(r"\d+:[\w-]{30,}")] = Field(
+        description="a token from @BotFather, like 123456:ABC-DEF..."
+    )
+    bot_mode: Literal["polling", "webhook"] = Field("polling", description="'polling' or 'webhook'")
+    telegram_api_url: Url = Field("https://api.telegram.org", description="the base address of a Bot API server")
+    public_base_url: Url | None = Field(
+        None, description="the https address under which the bot is reached from outside"
+    )
+    webhook_secret_token: Annotated[SecretStr, _matching(r"[\w-]{16,256}")] | None = Field(
+        None, description="16 to 256 characters of A-Z a-z 0-9 _ -"
+    )
+    port: int = Field(10000, ge=0, le=65535, description="a port number, 0 to 65535")
+
+    openai_api_key: Secret = Field(description="an OpenAI key, sk-...")
+    openai_base_url: Url = Field("https://api.openai.com/v1", description="an OpenAI-compatible address ending in /v1")
+    openai_model: str = Field(
+        "gpt-4o-mini", pattern=r"^[\w./:-]+$", description="the name of a chat model that can see pictures"
+    )
+
+    kie_api_key: Annotated[SecretStr, _matching(r"\s*[^,\s]+(\s*,\s*[^,\s]+)*\s*")] = Field(
+        description="one or more KIE keys separated by commas; 'account:key' groups keys of one account"
+    )
+    kie_api_url: Url = Field("https://api.kie.ai", description="KIE's API address")
+    kie_upload_url: Url = Field("https://kieai.redpandaai.co", description="KIE's upload address")
+    kie_model: str = Field(
+        "bytedance/seedance-1.5-pro", pattern=r"^[\w./-]+$", description="the id of a KIE video model"
+    )
+    kie_fallback_models: str = Field(
+        "kling-3.0/video,bytedance/seedance-2-fast",
+        description="KIE model ids separated by commas, tried in order when a model is gone",
+    )
+
+    admin_ids: Annotated[str, Field(pattern=r"^(\s*\d+\s*(,\s*\d+\s*)*)?$")] = Field(
+        "", description="Telegram ids separated by commas"
+    )
+    support_contact: str = Field(
+        "@kirbudilov", max_length=64, description="whom users are told to write to, like @name"
+    )
+    workers_configured: int | None = Field(None, ge=0, description="the number that /queue_stats reports")
+    welcome_credits: int = Field(1, ge=0, le=100, description="credits a new user is given, 0 to 100")
+
+    @property
+    def admins(self) -> tuple[int, ...]:
+        """Telegram ids of the operators."""
+        return tuple(int(part) for part in self.admin_ids.split(",") if part.strip())
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """KIE model ids in the order they are tried, the configured one first, each once."""
+        names = [self.kie_model, *(part.strip() for part in self.kie_fallback_models.split(","))]
+        return tuple(dict.fromkeys(name for name in names if name))
+
+    @property
+    def kie_keys(self) -> tuple[tuple[str, str], ...]:
+        """Pairs of (account, key); keys without a prefix share the account named 'default'."""
+        parts = (part.strip() for part in self.kie_api_key.get_secret_value().split(","))
+        pairs = (part.rpartition(":") for part in parts if part)
+        return tuple((account or "default", key) for account, _, key in pairs)
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every value that must never be written anywhere; the log filter hides them."""
+        values = [self.bot_token, self.openai_api_key, self.webhook_secret_token]
+        return tuple(value.get_secret_value() for value in values if value) + tuple(key for _, key in self.kie_keys)
+
+
+SettingsType = TypeVar("SettingsType", bound=DatabaseSettings)
+
+
+def load(kind: type[SettingsType]) -> SettingsType:
+    """Reads the environment and `.env`. Raises ConfigurationMistake with one line naming the first bad variable."""
+    try:
+        return kind()
+    except ValidationError as error:
+        name = str(error.errors(include_input=False)[0]["loc"][0])
+        missing = error.errors()[0]["type"] == "missing"
+        raise ConfigurationMistake(
+            f"{name.upper()} is {'missing' if missing else 'malformed'}: it should be {kind.model_fields[name].description}"
+        ) from None
+
+
+def load_or_exit(kind: type[SettingsType]) -> SettingsType:
+    """As `load`, for the start of a process: a mistake ends it with that one line and status 2."""
+    try:
+        return load(kind)
+    except ConfigurationMistake as mistake:
+        sys.stderr.write(f"{mistake}\n")
+        raise SystemExit(2) from None

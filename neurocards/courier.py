@@ -1,0 +1,75 @@
+"""Tells people what the outbox holds: draws cards, writes notices, alerts operators. At least once, keyed, in the reader's language."""
+
+import random
+
+from neurocards import cards, forecast, ledger, outbox
+from neurocards.app import App
+from neurocards.classifiers import classify
+from neurocards.db import db
+from neurocards.errors import ProviderError
+from neurocards.models import Job, Order, Outgoing, User
+
+
+def tell(app: App, outgoing_id: int) -> None:
+    """Sends one outbox row; nothing happens when it is sent, not due, or taken by another worker."""
+    with db:
+        row = outbox.take(outgoing_id)
+    if row is None:
+        return
+    try:
+        _TELL[row.kind](app, row)
+    except ProviderError as error:
+        _put_off(row, error)
+        return
+    with db:
+        outbox.sent(row)
+
+
+def _put_off(row: Outgoing, error: ProviderError) -> None:
+    failure = classify(error)
+    with db:
+        if failure.category == "UNREACHABLE":
+            User.update(reachable=False).where(User.id == row.chat_id).execute()
+            outbox.drop(row, failure.text)
+        elif failure.category in ("RATE_LIMIT", "TEMPORARY"):
+            outbox.postpone(row, max(failure.retry_after or 0.0, 2.0**row.attempts * random.uniform(1, 2)))  # noqa: S311  jitter
+        else:
+            outbox.drop(row, failure.text)
+
+
+def _card(app: App, row: Outgoing) -> None:
+    with db:
+        order = Order.get_by_id(row.payload["order"])
+        jobs = list(Job.select().where(Job.order == order.id).order_by(Job.number))
+        running = [forecast.remaining(job) for job in jobs if job.finished_at is None]
+        user = User.get_by_id(order.user_id)
+        screen = cards.card(order, jobs, user.language, max(running, default=None), user.credits)
+    if order.card_message_id is not None:
+        try:
+            app.telegram.edit_text(order.chat_id, order.card_message_id, screen.text, screen.buttons)
+        except ProviderError as error:
+            if classify(error).subtype != "message_gone":
+                raise
+        else:
+            return
+    message_id = app.telegram.send_text(order.chat_id, screen.text, screen.buttons)
+    with db:
+        Order.update(card_message_id=message_id).where(Order.id == order.id).execute()
+
+
+def _notice(app: App, row: Outgoing) -> None:
+    with db:
+        job = Job.get_by_id(row.payload["job"])
+        order, user = Order.get_by_id(job.order_id), User.get_by_id(job.user_id)
+        support = app.settings.support_contact
+        screen = cards.failure_notice(
+            order, job, user.language, ledger.balance(user.id), support, code=f"{order.id}-{job.id}"
+        )
+    app.telegram.send_text(order.chat_id, screen.text, screen.buttons)
+
+
+def _alert(app: App, row: Outgoing) -> None:
+    app.telegram.send_text(row.chat_id, cards.alert(row.payload), [])
+
+
+_TELL = {"card": _card, "notice": _notice, "alert": _alert}

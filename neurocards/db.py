@@ -1,0 +1,69 @@
+"""The database, deferred: imported everywhere, opened by the process that begins (`connect`).
+
+`with db:` takes a pooled connection and a transaction and gives both back; nested, the outermost decides. Keep them short:
+no transaction is open during a call to a vendor.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import closing
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import stamina
+from peewee import InterfaceError, OperationalError, PeeweeException
+from playhouse.db_url import parse
+from playhouse.pool import PooledPostgresqlDatabase
+
+log = logging.getLogger(__name__)
+
+# A lost or refused connection; anything else is a fault of ours and must not be retried.
+Unreachable = (OperationalError, InterfaceError)
+
+# Ten processes of dramatiq hold 10 x 7 connections, the bot 12: within PostgreSQL's usual 100 (`docs/why.md`).
+db = PooledPostgresqlDatabase(None, stale_timeout=300, timeout=30, autoconnect=False)
+
+Result = TypeVar("Result")
+
+
+def connect(url: str, pool_size: int = 7) -> None:
+    """Points the database at `url` without connecting. At most `pool_size` connections are open at once in this process."""
+    arguments = parse(url, unquote_user=True, unquote_password=True)
+    name = arguments.pop("database")
+    db.init(name, max_connections=pool_size, connect_timeout=5, application_name="neurocards", **arguments)
+
+
+def insistently(write: Callable[[], Result]) -> Result:
+    """Runs a guarded write again for up to a minute while the database is away.
+
+    For writes that record what already happened outside (a task was made, a video was sent) and so must not be given up lightly.
+    """
+    for attempt in stamina.retry_context(on=Unreachable, attempts=None, timeout=60, wait_initial=0.2, wait_max=2):
+        with attempt:
+            return write()
+    raise AssertionError("unreachable: the retry either returns or raises")
+
+
+def wait_until_ready(ready: Callable[[], object], url: str, patience: Callable[[], bool] = lambda: True) -> None:
+    """Blocks until `ready()` works, with a log line every few seconds; stops waiting when `patience()` is false."""
+    address = urlsplit(url)
+    while patience():
+        try:
+            ready()
+        except PeeweeException as error:
+            log.warning(
+                "waiting for PostgreSQL at %s:%s: %s",
+                address.hostname,
+                address.port or 5432,
+                str(error).splitlines()[0],
+            )
+            time.sleep(1)
+        else:
+            return
+
+
+def schema_is_there() -> None:
+    """Raises a PeeweeException unless the tables exist."""
+    with db, closing(db.execute_sql("SELECT 1 FROM jobs LIMIT 1")):
+        pass

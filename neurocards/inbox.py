@@ -1,0 +1,53 @@
+"""Updates, stored before they are acknowledged to Telegram. The same `update_id` again changes nothing."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from neurocards.db import db
+from neurocards.models import NOW, InboxUpdate
+
+# What Telegram itself calls the sender in each kind of update we ask for.
+_SENDER_IN = ("message", "edited_message", "callback_query", "my_chat_member", "pre_checkout_query")
+
+
+def lane_of(update: dict[str, Any]) -> int:
+    """Whose turn an update takes: the sender's id, 0 when there is none to be found."""
+    for kind in _SENDER_IN:
+        part = update.get(kind)
+        sender = part.get("from") if isinstance(part, dict) else None
+        if isinstance(sender, dict) and isinstance(sender.get("id"), int):
+            return sender["id"]
+    return 0
+
+
+def store(updates: Sequence[dict[str, Any]]) -> list[InboxUpdate]:
+    """Keeps updates and returns those not seen before, in order. Raises a PeeweeException when they could not be kept."""
+    rows = [
+        {"update_id": int(update["update_id"]), "lane": lane_of(update), "body": json.dumps(update)}
+        for update in updates
+    ]
+    if not rows:
+        return []
+    with db:
+        new = InboxUpdate.insert_many(rows).on_conflict_ignore().returning(InboxUpdate).execute()
+        return sorted(new, key=lambda row: row.update_id)
+
+
+def unhandled() -> list[InboxUpdate]:
+    """What a stopped bot left over, oldest first."""
+    with db:
+        left = InboxUpdate.handled_at.is_null()
+        return list(InboxUpdate.select().where(left).order_by(InboxUpdate.update_id))
+
+
+def handled(update_id: int) -> None:
+    """The update has had its effect."""
+    with db:
+        InboxUpdate.update(handled_at=NOW).where(InboxUpdate.update_id == update_id).execute()
+
+
+def set_aside(update_id: int, error: str) -> None:
+    """The update can't be handled; it is kept with the reason, for the operator."""
+    with db:
+        InboxUpdate.update(handled_at=NOW, error=error[:500]).where(InboxUpdate.update_id == update_id).execute()

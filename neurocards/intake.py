@@ -1,0 +1,166 @@
+"""From Telegram to the handlers without losing, doubling or reordering: fetch raw updates, store, acknowledge, handle in lanes.
+
+An update is acknowledged by asking for the next one, and that happens only after it is stored. Each person has a lane: their
+updates are handled one after another, those of different people side by side.
+"""
+
+import json
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from peewee import PeeweeException
+
+from neurocards import inbox
+from neurocards.classifiers import classify
+from neurocards.db import Unreachable
+from neurocards.errors import ProviderError
+from neurocards.models import InboxUpdate
+
+log = logging.getLogger(__name__)
+
+THREADS = 10
+TRIES = 3
+LONG_POLL = 25
+# The longest a lane waits before it tries an update again (seconds).
+PATIENCE = 30.0
+
+Update = dict[str, Any]
+
+
+class Lanes:
+    """Runs `handle` on stored updates, in order within a lane. `sorry` is called with an update that had to be set aside."""
+
+    def __init__(self, handle: Callable[[Update], None], sorry: Callable[[Update, str], None]) -> None:
+        self._handle = handle
+        self._sorry = sorry
+        self._waiting: dict[int, deque[InboxUpdate]] = {}
+        self._lock = threading.Lock()
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="lane")
+        self._stopping = threading.Event()
+
+    def put(self, row: InboxUpdate) -> None:
+        """Queues a stored update behind the others of its lane."""
+        with self._lock:
+            busy = row.lane in self._waiting
+            self._waiting.setdefault(row.lane, deque()).append(row)
+        if not busy:
+            self._threads.submit(self._next, row.lane)
+
+    def stop(self, seconds: float) -> None:
+        """Finishes what is being handled; the rest stays in the inbox for the next start."""
+        self._stopping.set()
+        closing = threading.Thread(target=self._threads.shutdown, kwargs={"cancel_futures": True})
+        closing.start()
+        closing.join(seconds)
+
+    def _next(self, lane: int) -> None:
+        # One update a turn, then back of the queue: a chatty person doesn't hold a thread.
+        with self._lock:
+            row = self._waiting[lane][0]
+        done = self._settle(row)
+        with self._lock:
+            if done:
+                self._waiting[lane].popleft()
+            if not self._waiting[lane]:
+                del self._waiting[lane]
+                return
+        if not self._stopping.is_set():
+            self._threads.submit(self._next, lane)
+
+    def _settle(self, row: InboxUpdate) -> bool:
+        for tries in range(1, 1_000_000):
+            if self._stopping.is_set():
+                return False
+            pause = self._attempt(row, tries)
+            if pause is None:
+                return True
+            self._stopping.wait(min(pause, PATIENCE))
+        return False
+
+    def _attempt(self, row: InboxUpdate, tries: int) -> float | None:
+        """None when the update is done with, else how long to wait before the next try."""
+        try:
+            self._handle(json.loads(row.body))
+            inbox.handled(row.update_id)
+        except Unreachable as error:
+            log.warning("update %s waits for PostgreSQL: %s", row.update_id, str(error).splitlines()[0])
+            return 0.5
+        except ProviderError as error:
+            return self._telegram_failed(row, error, tries)
+        except Exception as error:
+            # The bot's edge: a bug in one answer must cost neither the update nor the lane.
+            log.exception("update %s could not be handled (try %s)", row.update_id, tries)
+            return self._set_aside(row, type(error).__name__) if tries >= TRIES else 0.2
+        return None
+
+    def _telegram_failed(self, row: InboxUpdate, error: ProviderError, tries: int) -> float | None:
+        failure = classify(error)
+        if failure.category in ("RATE_LIMIT", "TEMPORARY") and tries < 10 * TRIES:
+            return failure.retry_after or min(2.0**tries, PATIENCE)
+        log.warning("update %s was not answered: %s", row.update_id, error)
+        return self._quietly(lambda: inbox.set_aside(row.update_id, str(error)))
+
+    def _set_aside(self, row: InboxUpdate, reason: str) -> float | None:
+        again = self._quietly(lambda: inbox.set_aside(row.update_id, reason))
+        if again is None:
+            self._sorry(json.loads(row.body), reason)
+        return again
+
+    @staticmethod
+    def _quietly(write: Callable[[], None]) -> float | None:
+        try:
+            write()
+        except Unreachable:
+            return 0.5
+        return None
+
+
+class Poller:
+    """Long-polls with `fetch(offset, timeout)` until stopped. `may_poll` says whether this process is the one that polls."""
+
+    def __init__(self, fetch: Callable[[int, int], list[Update]], lanes: Lanes, may_poll: Callable[[], bool]) -> None:
+        self._fetch = fetch
+        self._lanes = lanes
+        self._may_poll = may_poll
+        self._stopping = threading.Event()
+        self._offset = 0
+
+    def stop(self) -> None:
+        """Ends the loop after the current fetch."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Takes up what an earlier bot left, then polls. Trouble is waited out with a log line; nothing is acknowledged meanwhile."""
+        backlog_taken = False
+        while not self._stopping.is_set():
+            try:
+                if not self._may_poll():
+                    log.warning("another bot process is polling; this one waits for its turn")
+                    backlog_taken = False
+                    self._stopping.wait(2)
+                    continue
+                if not backlog_taken:
+                    self._take_up(inbox.unhandled())
+                    backlog_taken = True
+                self._round()
+            except PeeweeException as error:
+                log.warning("waiting for PostgreSQL: %s", str(error).splitlines()[0])
+                self._stopping.wait(1)
+            except ProviderError as error:
+                log.warning("waiting for Telegram: %s", error)
+                self._stopping.wait(error.retry_after or 1)
+
+    def _round(self) -> None:
+        updates = self._fetch(self._offset, LONG_POLL)
+        self._take_up(inbox.store(updates))
+        if updates:
+            # From this batch, not the highest ever seen: after a quiet week Telegram starts again at a random number.
+            self._offset = int(updates[-1]["update_id"]) + 1
+
+    def _take_up(self, rows: list[InboxUpdate]) -> None:
+        for row in rows:
+            self._lanes.put(row)

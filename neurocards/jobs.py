@@ -1,0 +1,199 @@
+"""A job's life: its states, the table of moves, and the guarded writes that make them.
+
+`status` is what people see (queued, processing, done, failed, cancelled); inside processing, `stage` says what happens next.
+A state here is the stage, or the status where there is no stage. Each move is one UPDATE that must touch one row, and one
+`job_events` row with its reason, in the caller's transaction. Taking a job up writes a fresh `claim_token`; every later write of that
+claim carries it, so that a worker presumed dead can't finish a job that was given to another.
+"""
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from peewee import SQL, Expression, fn
+
+from neurocards import clock
+from neurocards.errors import LostClaim
+from neurocards.models import NOW, Job, JobEvent
+
+# state -> states it may move to. The same arrows are drawn in docs/states.md and stand as a CHECK in schema.sql; a test compares them.
+MOVES = {
+    "new": {"queued"},
+    "queued": {"script", "cancelled", "failed"},
+    "script": {"script", "submit", "failed"},
+    "submit": {"submit", "render", "failed"},
+    "render": {"render", "submit", "deliver", "failed"},
+    "deliver": {"deliver", "submit", "done", "failed"},
+    "done": set(),
+    "failed": set(),
+    "cancelled": set(),
+}
+STAGES = ("script", "submit", "render", "deliver")
+OPEN = ("queued", "processing")
+
+# From confirm to refund when nothing else decides; longer than the evening peak takes at one account's rate.
+DEADLINE = 3600.0
+# A job whose stage crashed this often without a step forward is failed: it may be what kills the process.
+MAX_RECLAIMS = 5
+
+_FREE: dict[str, Any] = {"claim_token": None, "claimed_by": None, "claimed_at": None}
+
+
+def state(job: Job) -> str:
+    """The stage, or the status of a job that has none."""
+    return job.stage or job.status
+
+
+def create(order_id: int, user_id: int, count: int) -> list[int]:
+    """Makes the `count` queued jobs of an order and returns their ids. They are due at once."""
+    rows = [
+        {
+            "order": order_id,
+            "user": user_id,
+            "number": number + 1,
+            "deadline_at": clock.after(DEADLINE),
+            "woken_at": NOW,
+        }
+        for number in range(count)
+    ]
+    ids = [job.id for job in Job.insert_many(rows).returning(Job.id).execute()]
+    for job_id in ids:
+        _record(job_id, (None, None), ("queued", None), "ordered", f"user:{user_id}")
+    return ids
+
+
+def claim(job_id: int, stage: str, process: str) -> Job | None:
+    """Takes the job up for `stage`: None when it is not due, not there any more, or someone else has it.
+
+    A script asks GPT, so its attempt is counted here, before the call: a crash counts.
+    """
+    queued = Job.select(Job.id).where((Job.id == job_id) & (Job.status == "queued")).exists()
+    taken = _take((Job.id == job_id), stage, process, script_attempts=Job.script_attempts + int(stage == "script"))
+    if taken and queued:
+        _record(job_id, ("queued", None), ("processing", stage), "taken up", process)
+    return taken[0] if taken else None
+
+
+def claim_renders(job_ids: Sequence[int], process: str) -> list[Job]:
+    """Takes up those of the rendering jobs that are due and free. Checking is not a move, so no event is written."""
+    return _take(Job.id.in_(job_ids), "render", process)
+
+
+def _take(which: Expression, stage: str, process: str, **changes: Any) -> list[Job]:
+    waiting = (Job.status == "processing") & (Job.stage == stage)
+    if stage == "script":
+        waiting |= Job.status == "queued"
+    rows = (
+        Job.update(
+            status="processing",
+            stage=stage,
+            claim_token=fn.gen_random_uuid(),
+            claimed_by=process,
+            claimed_at=fn.clock_timestamp(),
+            **changes,
+        )
+        .where(which & waiting & Job.claim_token.is_null() & (Job.due_at <= fn.clock_timestamp()))
+        .returning(Job)
+    )
+    return list(rows.execute())
+
+
+def forward(job: Job, to: str, reason: str, due_in: float = 0.0, **facts: Any) -> None:
+    """Moves a claimed job to its next stage with what was found out, and lets go of it. `due_in` is in seconds."""
+    _move(job, _held(job), ("processing", to), reason, due_at=clock.after(due_in), reclaims=0, **facts)
+
+
+def again(job: Job, stage: str, reason: str, due_in: float, **facts: Any) -> None:
+    """Puts a claimed job back to try `stage` in `due_in` seconds."""
+    _move(job, _held(job), ("processing", stage), reason, due_at=clock.after(due_in), **facts)
+
+
+def reclaim(job: Job, stage: str, reason: str, due_in: float = 0.0, crashed: bool = True) -> None:
+    """Takes a job from a process that is gone. A crash is counted; a process that stopped in order has not crashed."""
+    _move(
+        job, _held(job), ("processing", stage), reason, due_at=clock.after(due_in), reclaims=Job.reclaims + int(crashed)
+    )
+
+
+def look_again(job: Job, due_in: float) -> None:
+    """Lets go of a claimed job that is where it was, to be looked at in `due_in` seconds. Not a move."""
+    changed = Job.update(due_at=clock.after(due_in), woken_at=None, **_FREE).where(_held(job)).execute()
+    if changed != 1:
+        raise LostClaim(f"job {job.id}: nothing to let go of")
+
+
+def finish(job: Job, reason: str, file_id: str | None = None) -> None:
+    """Delivered. The caller captures the debit in the same transaction."""
+    _move(job, _held(job), ("done", None), reason, finished_at=NOW, file_id=file_id)
+
+
+def fail(job: Job, reason: str, category: str, subtype: str = "") -> None:
+    """Gives the job up, claimed or not. The caller refunds the debit in the same transaction."""
+    guard = _held(job) if job.claim_token else _untouched(job)
+    _move(job, guard, ("failed", None), reason, finished_at=NOW, failure_category=category, failure_subtype=subtype)
+
+
+def cancel(job: Job, reason: str, actor: str) -> None:
+    """Withdraws a job that no worker has taken up. The caller refunds the debit in the same transaction."""
+    _move(job, _untouched(job), ("cancelled", None), reason, actor=actor, finished_at=NOW)
+
+
+def _held(job: Job) -> Expression:
+    return (Job.id == job.id) & (Job.claim_token == job.claim_token) & (Job.stage == job.stage)
+
+
+def _untouched(job: Job) -> Expression:
+    same_stage = Job.stage.is_null() if job.stage is None else Job.stage == job.stage
+    return (Job.id == job.id) & (Job.status == job.status) & same_stage & Job.claim_token.is_null()
+
+
+def _move(
+    job: Job, guard: Expression, to: tuple[str, str | None], reason: str, actor: str | None = None, **changes: Any
+) -> None:
+    status, stage = to
+    changed = Job.update(status=status, stage=stage, woken_at=None, **_FREE, **changes).where(guard).execute()
+    if changed != 1:
+        raise LostClaim(f"job {job.id} is no longer in {state(job)} under this claim ({reason})")
+    _record(job.id, (job.status, job.stage), to, reason, actor or job.claimed_by or "scheduler")
+
+
+def _record(
+    job_id: int, start: tuple[str | None, str | None], to: tuple[str, str | None], reason: str, actor: str
+) -> None:
+    JobEvent.insert(
+        job=job_id,
+        from_status=start[0],
+        from_stage=start[1],
+        to_status=to[0],
+        to_stage=to[1],
+        reason=reason[:1000],
+        actor=actor,
+    ).execute()
+
+
+def wake_due(stage: str | None, limit: int, lease: float) -> list[int]:
+    """Marks due, free jobs of `stage` (None: queued ones) as woken and returns their ids, the longest due first.
+
+    A job woken less than `lease` real seconds ago is left alone: its message is still on the way.
+    """
+    waiting = (Job.status == "queued") if stage is None else (Job.stage == stage)
+    due = (
+        Job.select(Job.id)
+        .where(waiting & Job.status.in_(OPEN) & Job.claim_token.is_null() & (Job.due_at <= NOW))
+        .where(Job.woken_at.is_null() | (Job.woken_at < clock.in_real(-lease)))
+        .order_by(Job.due_at)
+        .limit(limit)
+        .for_update("FOR UPDATE SKIP LOCKED")
+    )
+    rows = Job.update(woken_at=NOW).where(Job.id.in_(due)).returning(Job.id).execute()
+    return sorted(job.id for job in rows)
+
+
+def mark_woken(job_id: int) -> None:
+    """Notes that a message for the job is about to be sent, so that the sweep doesn't send another at once."""
+    Job.update(woken_at=SQL("clock_timestamp()")).where((Job.id == job_id) & Job.claim_token.is_null()).execute()
+
+
+def new_process_id(host: str, pid: int) -> str:
+    """A name no other process ever had: claims of an earlier process with the same pid are not ours."""
+    return f"{host}:{pid}:{uuid.uuid4().hex[:8]}"

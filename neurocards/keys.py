@@ -1,0 +1,183 @@
+"""The key pool, in PostgreSQL: which provider key may make the next task, and when.
+
+KIE admits 20 creates in 10 seconds for an account, whatever its number of keys, and rejects the rest: the limit is kept here, by
+the database's clock, under a lock on the account's row, so that all processes share one truth that survives restarts. Waiting for
+the window costs nothing; a 429 is prevented and not discovered. Rows hold fingerprints only. All functions that take part in a
+caller's transaction say so; the secrets stay in this process's memory.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from peewee import JOIN, SQL, fn
+
+from neurocards import clock
+from neurocards.attempts import LIVE
+from neurocards.db import db
+from neurocards.errors import ProviderError
+from neurocards.models import NOW, Account, ApiKey, ProviderAttempt
+
+WINDOW = 10.0
+CREATES_A_WINDOW = 20
+# Requests don't arrive as evenly as they leave: real seconds added to the window so that the far end never counts 21.
+GUARD = 0.25
+# After a 429, and before the next look at a quarantined key: growing, at most half an hour.
+COOLDOWN = 10.0
+PROBE_EVERY = 60.0
+PROBE_AT_MOST = 1800.0
+
+
+@dataclass(frozen=True)
+class Lease:
+    """Leave to make one task now, with this key."""
+
+    fingerprint: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Wait:
+    """No room now; there may be in `seconds` of the product's time."""
+
+    seconds: float
+    reason: str
+
+
+def fingerprint(key: str) -> str:
+    """What stands for a key in rows, logs and metrics."""
+    return hashlib.sha256(key.encode()).hexdigest()[:8]
+
+
+class KeyPool:
+    """The configured keys of this process and their shared state. `pairs` are (account, key)."""
+
+    def __init__(self, pairs: Sequence[tuple[str, str]]) -> None:
+        self._secrets = {fingerprint(key): key for _, key in pairs}
+        self._accounts = {fingerprint(key): account for account, key in pairs}
+
+    def enrol(self) -> None:
+        """Makes the rows of the configured keys and marks those that are configured no more."""
+        with db:
+            Account.insert_many({"name": name} for name in set(self._accounts.values())).on_conflict_ignore().execute()
+            for print_, account in self._accounts.items():
+                row = {"fingerprint": print_, "account": account, "configured": True}
+                ApiKey.insert(row).on_conflict(
+                    conflict_target=[ApiKey.fingerprint], update={"account": account, "configured": True}
+                ).execute()
+            ApiKey.update(configured=False).where(ApiKey.fingerprint.not_in(list(self._secrets))).execute()
+
+    def secret(self, print_: str) -> str:
+        """The key behind a fingerprint. Raises ProviderError when it is no longer configured."""
+        if print_ not in self._secrets:
+            raise ProviderError("kie", "keys", f"key {print_} is no longer configured", key=print_)
+        return self._secrets[print_]
+
+    def any_usable(self) -> Lease:
+        """A healthy key for calls outside the limit of creates (an upload). Raises ProviderError when none is left."""
+        with db:
+            usable = self._usable(_clock())
+        if not usable:
+            raise no_key_left()
+        return Lease(usable[0].fingerprint, self._secrets[usable[0].fingerprint])
+
+    def acquire(self) -> Lease | Wait:
+        """A lease if some account has room, within the caller's transaction. Raises ProviderError when no key is left."""
+        accounts = {row.name: row for row in Account.select().order_by(Account.name).for_update()}
+        now = _clock()
+        usable = self._usable(now)
+        if not usable:
+            return self._wait_for_cooling(now)
+        fills = {name: [at for at in row.creates if at > now - _window()] for name, row in accounts.items()}
+        free = [key for key in usable if len(fills[key.account_id]) < CREATES_A_WINDOW]
+        if not free:
+            oldest = min(min(fills[key.account_id]) for key in usable)
+            return Wait(clock.unscaled((oldest + _window() - now).total_seconds()), "window full")
+        best = min(free, key=lambda key: (key.in_flight, len(fills[key.account_id])))
+        Account.update(creates=[*fills[best.account_id], now]).where(Account.name == best.account_id).execute()
+        ApiKey.update(last_used_at=now, state="healthy", until=None, reason="").where(
+            ApiKey.fingerprint == best.fingerprint
+        ).execute()
+        return Lease(best.fingerprint, self._secrets[best.fingerprint])
+
+    def room(self) -> int:
+        """Creates that could be made now over all accounts; within the caller's transaction."""
+        now = _clock()
+        usable = {key.account_id for key in self._usable(now)}
+        accounts = Account.select().where(Account.name.in_(list(usable)))
+        return sum(CREATES_A_WINDOW - sum(at > now - _window() for at in row.creates) for row in accounts)
+
+    def has_usable(self) -> bool:
+        """Whether an order that lost its key can go on with another, now or after a cooldown; within the caller's transaction."""
+        mine = ApiKey.fingerprint.in_(list(self._secrets))
+        return ApiKey.select().where(mine & (ApiKey.state != "quarantined")).exists()
+
+    def cool(self, print_: str, seconds: float | None) -> None:
+        """Rests a key after a 429, at least the window; a rest is only ever extended. Within the caller's transaction."""
+        until = clock.after(max(COOLDOWN, seconds or 0.0))
+        changes = ApiKey.update(
+            state="cooling", reason="rate limit", until=fn.GREATEST(fn.COALESCE(ApiKey.until, NOW), until)
+        )
+        changes.where((ApiKey.fingerprint == print_) & (ApiKey.state != "quarantined")).execute()
+
+    def quarantine(self, print_: str, reason: str) -> bool:
+        """Takes a key out of use until a probe finds it well. True when it was not out already. Within the caller's transaction."""
+        changes = ApiKey.update(state="quarantined", reason=reason[:200], until=clock.after(PROBE_EVERY), strikes=0)
+        return bool(changes.where((ApiKey.fingerprint == print_) & (ApiKey.state != "quarantined")).execute())
+
+    def lease_probe(self) -> Lease | None:
+        """One quarantined key whose time for a look has come; the moved `until` is the lease: one probe in the whole fleet."""
+        pause = clock.scaled(1.0) * fn.LEAST(PROBE_AT_MOST, PROBE_EVERY * fn.POWER(2, ApiKey.strikes + 1))
+        due = ApiKey.select(ApiKey.fingerprint).where(
+            (ApiKey.state == "quarantined") & (ApiKey.until <= NOW) & ApiKey.fingerprint.in_(list(self._secrets))
+        )
+        later = {"until": NOW + pause * SQL("interval '1 second'"), "strikes": ApiKey.strikes + 1}
+        with db:
+            rows = (
+                ApiKey.update(later)
+                .where(ApiKey.fingerprint.in_(due.limit(1).for_update("FOR UPDATE SKIP LOCKED")))
+                .returning(ApiKey)
+            )
+            found = next(iter(rows.execute()), None)
+        return Lease(found.fingerprint, self._secrets[found.fingerprint]) if found else None
+
+    def readmit(self, print_: str, credit: float) -> None:
+        """Puts a probed key back to work; `credit` is what the provider said it has."""
+        with db:
+            ApiKey.update(state="healthy", reason="", until=None, strikes=0, credit=credit).where(
+                ApiKey.fingerprint == print_
+            ).execute()
+
+    def _usable(self, now: datetime) -> list[ApiKey]:
+        flying = (ProviderAttempt.key == ApiKey.fingerprint) & ProviderAttempt.state.in_(LIVE)
+        return list(
+            ApiKey.select(ApiKey, fn.COUNT(ProviderAttempt.id).alias("in_flight"))
+            .join(ProviderAttempt, JOIN.LEFT_OUTER, on=flying)
+            .where(ApiKey.fingerprint.in_(list(self._secrets)))
+            .where((ApiKey.state == "healthy") | ((ApiKey.state == "cooling") & (ApiKey.until <= now)))
+            .group_by(ApiKey.fingerprint)
+            .order_by(SQL("in_flight"), ApiKey.last_used_at)
+        )
+
+    def _wait_for_cooling(self, now: datetime) -> Wait:
+        cooling = ApiKey.select(fn.MIN(ApiKey.until)).where(
+            (ApiKey.state == "cooling") & ApiKey.fingerprint.in_(list(self._secrets))
+        )
+        until = cooling.scalar()
+        if until is None:
+            raise no_key_left()
+        return Wait(clock.unscaled((until - now).total_seconds()), "keys are cooling down")
+
+
+def no_key_left() -> ProviderError:
+    """The failure of an order when every key is quarantined: BILLING by its text."""
+    return ProviderError("kie", "keys", "no healthy api key is left", http_status=401)
+
+
+def _window() -> timedelta:
+    return timedelta(seconds=clock.scaled(WINDOW) + GUARD)
+
+
+def _clock() -> datetime:
+    return db.execute_sql("SELECT clock_timestamp()").fetchone()[0]

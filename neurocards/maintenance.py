@@ -1,0 +1,125 @@
+"""What keeps the promise when messages are lost and processes die. The leading scheduler runs it; each function is safe to run twice.
+
+A job is reclaimed from a process that has been silent for 15 s. Its fault, honestly: a process that was only frozen may wake up
+and go on; the fence (`claim_token`) then refuses its writes, but a request it had already sent to a vendor can't be unsent.
+"""
+
+import logging
+
+from peewee import Expression, fn
+
+from neurocards import attempts, clock, dispatch, jobs, liveness, outbox, settlement
+from neurocards.app import App
+from neurocards.db import db
+from neurocards.errors import Failure, ProviderError
+from neurocards.models import NOW, InboxUpdate, Job, Outgoing
+
+log = logging.getLogger(__name__)
+
+# A message sent less than this ago is presumed to be on its way (real seconds).
+WAKE_LEASE = 15.0
+# Longer than any stage can take with all its time limits: a claim this old has lost its thread, whatever its process says.
+LONGEST_CLAIM = 900.0
+# KIE admits about ten queries a second for each key; we stay below.
+CHECKS_A_SECOND = 8
+BATCH = 500
+
+
+def beat(app: App) -> None:
+    """Says that this process is alive, and gives back claims of its own that no thread of it works on any more."""
+    with db:
+        liveness.beat(app.process, app.instance)
+    mine = (Job.claimed_by == app.process) & (Job.claimed_at < clock.in_real(-liveness.BEAT_EVERY))
+    _take_back(app, mine & Job.claim_token.not_in(list(app.in_hand)), "its worker could not settle it")
+
+
+def leave(app: App) -> None:
+    """Gives back whatever this process still holds and stops beating; the last thing it does."""
+    _take_back(app, Job.claimed_by == app.process, "its worker was told to stop", crashed=False)
+    with db:
+        liveness.leave(app.process)
+
+
+def wake(app: App, tick: float) -> None:
+    """Sends messages for what is due and has not moved. `tick` is the real seconds since the last time."""
+    with db:
+        ready = [("script", job_id) for stage in (None, "script") for job_id in jobs.wake_due(stage, BATCH, WAKE_LEASE)]
+        ready += [("submit", job_id) for job_id in jobs.wake_due("submit", app.keys.room(), WAKE_LEASE)]
+        ready += [("deliver", job_id) for job_id in jobs.wake_due("deliver", BATCH, WAKE_LEASE)]
+        polls = CHECKS_A_SECOND * len(app.settings.kie_keys) * clock.unscaled(tick)
+        renders = jobs.wake_due("render", max(1, int(polls)), WAKE_LEASE)
+        ready += [("tell", row_id) for row_id in outbox.wake_due(BATCH, WAKE_LEASE)]
+    for name, row_id in ready:
+        if not dispatch.send(name, row_id):
+            return
+    for start in range(0, len(renders), 20):
+        dispatch.send("check", renders[start : start + 20])
+
+
+def reclaim(app: App) -> None:
+    """Takes back the claims of processes that fell silent, and of threads that can't still be at it."""
+    _take_back(app, Job.claimed_by.not_in(liveness.alive()), "its worker died")
+    _take_back(app, Job.claimed_at < clock.in_real(-LONGEST_CLAIM), "its worker hung")
+
+
+def _take_back(app: App, which: Expression, reason: str, crashed: bool = True) -> None:
+    with db:
+        stuck = (
+            Job.select().where(Job.claim_token.is_null(False) & which).limit(BATCH).for_update("FOR UPDATE SKIP LOCKED")
+        )
+        for job in stuck:
+            log.warning("job %s taken back in %s: %s", job.id, job.stage, reason)
+            _put_right(app, job, reason, crashed)
+
+
+def _put_right(app: App, job: Job, reason: str, crashed: bool) -> None:
+    if crashed and job.reclaims >= jobs.MAX_RECLAIMS:
+        attempts.end(job.id, "failed", reason)
+        settlement.give_up(
+            app, job, Failure("UNKNOWN", "crashed too often", "crash"), f"{reason}, {job.reclaims} times"
+        )
+        outbox.alert(app.settings.admins, f"stuck_job:{job.id}", job=job.id, order=job.order_id, text=reason)
+        return
+    attempt = attempts.live(job.id) if job.stage == "submit" else None
+    if attempt is None:
+        jobs.reclaim(job, job.stage, reason, crashed=crashed)
+    elif attempt.task_id is not None:
+        jobs.reclaim(job, "render", f"{reason}, its task is known", crashed=crashed)
+    else:
+        # The request may have left: the answer is awaited like any lost one.
+        attempts.doubtful(job.id, reason)
+        wait = settlement.AWAIT_CALLBACK if app.callbacks else settlement.AWAIT_NOTHING
+        jobs.reclaim(job, "render", f"{reason} while asking for the video", due_in=wait, crashed=crashed)
+
+
+def expire(app: App) -> None:
+    """Fails and refunds jobs past their deadline. A video that comes later is not sent."""
+    overdue = Job.status.in_(jobs.OPEN) & Job.claim_token.is_null() & (Job.deadline_at <= NOW)
+    with db:
+        for job in Job.select().where(overdue).limit(BATCH).for_update("FOR UPDATE SKIP LOCKED"):
+            attempts.end(job.id, "abandoned", "deadline passed")
+            settlement.give_up(app, job, Failure("TEMPORARY", "deadline", "deadline"), "deadline passed")
+            outbox.alert(app.settings.admins, "deadline", job=job.id, order=job.order_id)
+
+
+def probe(app: App) -> None:
+    """Asks one quarantined key whose time has come for its credit, and re-admits it if it has some."""
+    lease = app.keys.lease_probe()
+    if lease is None:
+        return
+    try:
+        credit = app.kie.credit(lease.key)
+    except ProviderError as error:
+        log.info("key %s is still out: %s", lease.fingerprint, error)
+        return
+    if credit > 0:
+        app.keys.readmit(lease.fingerprint, credit)
+
+
+def prune() -> None:
+    """Forgets handled updates after three days, told things after a week, and processes silent for an hour."""
+    with db:
+        InboxUpdate.delete().where(InboxUpdate.handled_at < clock.in_real(-3 * 86_400)).execute()
+        told = fn.COALESCE(Outgoing.sent_at, Outgoing.created_at) < clock.in_real(-7 * 86_400)
+        Outgoing.delete().where(told & (Outgoing.sent_at.is_null(False) | Outgoing.error.is_null(False))).execute()
+        liveness.prune()

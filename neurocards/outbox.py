@@ -1,0 +1,98 @@
+"""What people must be told, committed with the change it tells of and sent at least once.
+
+Three kinds: a card to redraw (asked for again while it waits: still one row), a notice to a person, an alert to an operator.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from peewee import fn
+
+from neurocards import clock
+from neurocards.models import NOW, Order, Outgoing
+
+# One card is edited at most this often (real seconds): edits and sends share Telegram's limit, and the video must have room.
+CARD_PAUSE = 3.0
+# A taken row that was not settled is taken again after this (real seconds).
+LEASE = 60.0
+MAX_ATTEMPTS = 10
+
+
+def redraw_card(order: Order | int) -> None:
+    """Asks for the order's card to be drawn as things stand then; within the caller's transaction."""
+    row = order if isinstance(order, Order) else Order.get_by_id(order)
+    pause = fn.GREATEST(NOW, fn.COALESCE(Outgoing.sent_at, NOW) + clock.interval(CARD_PAUSE))
+    Outgoing.insert(key=f"card:{row.id}", kind="card", chat_id=row.chat_id, payload={"order": row.id}).on_conflict(
+        conflict_target=[Outgoing.key],
+        update={
+            "version": Outgoing.version + 1, "due_at": pause, "sent_at": None, "woken_at": None, "attempts": 0, "error": None,
+        },
+    ).execute()  # fmt: skip
+
+
+def notify(job_id: int, chat_id: int, what: str, **payload: Any) -> None:
+    """A notice about a job, once for each (job, what); within the caller's transaction."""
+    _once(f"notice:{job_id}:{what}", "notice", chat_id, {"job": job_id, "what": what, **payload})
+
+
+def alert(admins: tuple[int, ...], about: str, **payload: Any) -> None:
+    """Tells each operator, once a day for each `about` (such as 'key_quarantined:ab12cd34'): an outage is one message and not
+    a thousand. Within the caller's transaction."""
+    today = datetime.now(UTC).date().isoformat()
+    for admin in admins:
+        _once(f"alert:{about}:{today}:{admin}", "alert", admin, {"what": about.split(":", maxsplit=1)[0], **payload})
+
+
+def _once(key: str, kind: str, chat_id: int, payload: dict[str, Any]) -> None:
+    Outgoing.insert(key=key, kind=kind, chat_id=chat_id, payload=payload).on_conflict_ignore().execute()
+
+
+def wake_due(limit: int, lease: float) -> list[int]:
+    """Ids of rows to be sent now, marked as woken; one woken less than `lease` real seconds ago is left alone."""
+    due = (
+        Outgoing.select(Outgoing.id)
+        .where(Outgoing.sent_at.is_null() & Outgoing.error.is_null() & (Outgoing.due_at <= NOW))
+        .where(Outgoing.woken_at.is_null() | (Outgoing.woken_at < clock.in_real(-lease)))
+        .order_by(Outgoing.due_at)
+        .limit(limit)
+        .for_update("FOR UPDATE SKIP LOCKED")
+    )
+    return sorted(
+        row.id for row in Outgoing.update(woken_at=NOW).where(Outgoing.id.in_(due)).returning(Outgoing.id).execute()
+    )
+
+
+def take(outgoing_id: int) -> Outgoing | None:
+    """Leases a row for sending by moving its `due_at`; None when it is sent, not due or taken."""
+    rows = (
+        Outgoing.update(due_at=clock.in_real(LEASE), attempts=Outgoing.attempts + 1)
+        .where(
+            (Outgoing.id == outgoing_id)
+            & Outgoing.sent_at.is_null()
+            & Outgoing.error.is_null()
+            & (Outgoing.due_at <= NOW)
+        )
+        .returning(Outgoing)
+        .execute()
+    )
+    return next(iter(rows), None)
+
+
+def sent(row: Outgoing) -> None:
+    """Told. A card asked for again meanwhile stays open and is drawn again."""
+    Outgoing.update(sent_at=NOW).where((Outgoing.id == row.id) & (Outgoing.version == row.version)).execute()
+    pause = clock.in_real(CARD_PAUSE)
+    Outgoing.update(due_at=pause, woken_at=None).where(
+        (Outgoing.id == row.id) & (Outgoing.version != row.version)
+    ).execute()
+
+
+def postpone(row: Outgoing, seconds: float) -> None:
+    """Not told: once more in `seconds` of real time, at most MAX_ATTEMPTS times in all."""
+    error = "gave up" if row.attempts >= MAX_ATTEMPTS else None
+    Outgoing.update(due_at=clock.in_real(seconds), woken_at=None, error=error).where(Outgoing.id == row.id).execute()
+
+
+def drop(row: Outgoing, reason: str) -> None:
+    """Can't be told at all, such as to someone who blocked the bot."""
+    Outgoing.update(error=reason[:200]).where(Outgoing.id == row.id).execute()

@@ -1,0 +1,205 @@
+"""What a worker does next: one function a stage. Actors call `run` and `check` and nothing else.
+
+A stage claims the job, does its one thing with no transaction open, writes what came of it under the claim, and lets go.
+Whatever goes wrong leaves as JobFailed with the claim inside; the middleware understands and settles it.
+"""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from neurocards import attempts, cards, dispatch, forecast, jobs, keys, ledger, media, outbox, scripts, settlement
+from neurocards.app import App
+from neurocards.clients.kie import TaskRecord
+from neurocards.db import db, insistently
+from neurocards.errors import JobFailed, LostClaim, ProviderError
+from neurocards.models import Job, Order, Photo, ProviderAttempt, User
+
+# KIE keeps uploads for three days; ours are renewed well before.
+UPLOAD_LIFE = timedelta(days=2)
+# A render is first looked at after this share of its model's median time, then at widening intervals (seconds).
+FIRST_CHECK = 0.6
+CHECK_AT_LEAST, CHECK_AT_MOST, WIDER = 5.0, 30.0, 1.3
+POLLS_AT_ONCE = 8
+
+
+def run(app: App, stage: str, job_id: int) -> None:
+    """Takes the job up for `stage` and does it; nothing happens when the job is elsewhere, not due, or taken."""
+    with db:
+        job = jobs.claim(job_id, stage, app.process)
+    if job is not None:
+        with _held(app, job):
+            _STAGES[stage](app, job)
+
+
+@contextmanager
+def _held(app: App, job: Job) -> Iterator[None]:
+    """Work under a claim. It stays in hand after a failure, until the middleware has settled it."""
+    app.in_hand.add(job.claim_token)
+    try:
+        yield
+    except LostClaim:
+        app.in_hand.discard(job.claim_token)
+        raise
+    except Exception as cause:
+        # The edge of a stage: whatever it was, a bug of ours included, must leave with the claim, or the job would hang.
+        raise JobFailed(job) from cause
+    app.in_hand.discard(job.claim_token)
+
+
+def write_script(app: App, job: Job) -> None:
+    """script: a prompt from GPT, or the customer's own."""
+    with db:
+        order = Order.select(Order, Photo).join(Photo).where(Order.id == job.order_id).get()
+    if order.template == "own":
+        prompt, source = order.wishes or order.description, "own"
+    else:
+        prompt, source = (
+            app.gpt.write(scripts.instruction(order), scripts.product(order), bytes(order.photo.jpeg)),
+            "gpt",
+        )
+    with db:
+        jobs.forward(job, "submit", f"prompt: {source}", prompt=prompt, prompt_source=source)
+    dispatch.send("submit", job.id)
+
+
+def submit(app: App, job: Job) -> None:
+    """submit: one task at KIE, when the account's window has room; its id is committed at once."""
+    picture = _uploaded(app, job)
+    model = job.model or app.settings.models[0]
+    with db:
+        lease = app.keys.acquire()
+        if isinstance(lease, keys.Wait):
+            jobs.look_again(job, lease.seconds)
+            return
+        attempt = attempts.begin(job, lease.fingerprint, model)
+        first_check = forecast.render_time(model) * FIRST_CHECK
+    with _blaming(lease.fingerprint):
+        task_id = app.kie.create_task(lease.key, model, picture, job.prompt, _callback(app, attempt))
+    insistently(lambda: _keep_task(attempt, task_id))
+    insistently(lambda: _rendering(job, first_check))
+
+
+def _keep_task(attempt: ProviderAttempt, task_id: str) -> None:
+    # Apart from the move: should the claim be lost by now, the task's id must still be known.
+    with db:
+        attempts.accepted(attempt.id, task_id)
+
+
+def _rendering(job: Job, first_check: float) -> None:
+    with db:
+        jobs.forward(job, "render", "task accepted", due_in=first_check)
+        outbox.redraw_card(job.order_id)
+
+
+def _callback(app: App, attempt: ProviderAttempt) -> str | None:
+    return f"{app.settings.public_base_url}/kie/callback/{attempt.nonce}" if app.callbacks else None
+
+
+def _uploaded(app: App, job: Job) -> str:
+    with db:
+        photo = Photo.select().join(Order).where(Order.id == job.order_id).get()
+    now = datetime.now(UTC)
+    if photo.kie_url and photo.kie_url_expires_at > now:
+        return photo.kie_url
+    lease = app.keys.any_usable()
+    with _blaming(lease.fingerprint):
+        url = app.kie.upload(lease.key, bytes(photo.jpeg))
+    with db:
+        Photo.update(kie_url=url, kie_url_expires_at=now + UPLOAD_LIFE).where(Photo.id == photo.id).execute()
+    return url
+
+
+@contextmanager
+def _blaming(fingerprint: str) -> Iterator[None]:
+    try:
+        yield
+    except ProviderError as error:
+        error.key = fingerprint
+        raise
+
+
+def check(app: App, job_ids: Sequence[int]) -> None:
+    """render: asks KIE about those of the jobs that are due, a few at a time, and judges each answer.
+
+    Raises an ExceptionGroup of JobFailed when tasks have failed: each is settled on its own.
+    """
+    with db:
+        claimed = jobs.claim_renders(job_ids, app.process)
+        live = {attempt.job_id: attempt for attempt in _live_attempts(claimed)}
+    app.in_hand.update(job.claim_token for job in claimed)
+    with ThreadPoolExecutor(POLLS_AT_ONCE) as threads:
+        records = list(threads.map(lambda job: _ask(app, live.get(job.id)), claimed))
+    failed = [
+        failure
+        for job, record in zip(claimed, records, strict=True)
+        if (failure := _judged(app, job, live.get(job.id), record))
+    ]
+    if failed:
+        raise ExceptionGroup(f"{len(failed)} of {len(claimed)} renders failed", failed)
+
+
+def _live_attempts(claimed: Sequence[Job]) -> list[ProviderAttempt]:
+    ids = [job.id for job in claimed]
+    return list(ProviderAttempt.select().where(ProviderAttempt.job.in_(ids) & ProviderAttempt.state.in_(attempts.LIVE)))
+
+
+def _ask(app: App, attempt: ProviderAttempt | None) -> TaskRecord | ProviderError:
+    if attempt is None or attempt.task_id is None:
+        return ProviderError("kie", "createTask", "no answer came and no callback either", fail_code="lost_reply")
+    try:
+        return app.kie.record(app.keys.secret(attempt.key), attempt.task_id)
+    except ProviderError:
+        # Not being able to ask says nothing of the task: it is asked about again until the job's deadline.
+        return TaskRecord("pending")
+
+
+def _judged(
+    app: App, job: Job, attempt: ProviderAttempt | None, record: TaskRecord | ProviderError
+) -> JobFailed | None:
+    try:
+        with _held(app, job):
+            _judge(job, attempt, record)
+    except JobFailed as failure:
+        return failure
+    except LostClaim:
+        return None  # another process looks after it now
+    return None
+
+
+def _judge(job: Job, attempt: ProviderAttempt | None, record: TaskRecord | ProviderError) -> None:
+    if isinstance(record, ProviderError):
+        raise record
+    if record.error is not None:
+        raise record.error
+    if record.state == "success":
+        with db:
+            attempts.end(job.id, "succeeded")
+            jobs.forward(job, "deliver", "video ready", result_url=record.result_url)
+            outbox.redraw_card(job.order_id)
+        dispatch.send("deliver", job.id)
+        return
+    with db:
+        checks = attempts.count_check(job.id)
+        jobs.look_again(job, min(CHECK_AT_MOST, CHECK_AT_LEAST * WIDER**checks))
+
+
+def deliver(app: App, job: Job) -> None:
+    """deliver: fetches the video, makes sure that it is one, sends it, and captures the credit.
+
+    A crash between sending and the commit may send it twice: one of the two windows that can't be closed.
+    """
+    with db:
+        order, user = Order.get_by_id(job.order_id), User.get_by_id(job.user_id)
+        caption = cards.video_caption(order, job, user.language, ledger.balance(user.id))
+    with tempfile.TemporaryDirectory(prefix="neurocards-") as folder:
+        path = Path(folder) / "video.mp4"
+        media.fetch_result(job.result_url, path, allow_private=app.private_results)
+        sent = app.telegram.send_video(order.chat_id, path, media.probe_video(path), caption.text, caption.buttons)
+    insistently(lambda: settlement.delivered(job, sent.file_id))
+
+
+_STAGES = {"script": write_script, "submit": submit, "deliver": deliver}

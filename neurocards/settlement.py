@@ -1,0 +1,111 @@
+"""How a stage ends: delivered and captured, or failed and put right. Each ending is one transaction under the job's claim."""
+
+from neurocards import attempts, jobs, ledger, outbox, scripts
+from neurocards.app import App
+from neurocards.db import db
+from neurocards.errors import Failure
+from neurocards.models import Job, Order
+from neurocards.policies import Decision, Situation, policy_for
+
+# Where a failed stage is taken up again. A failed render needs a new task, whatever became of the old one.
+_RETRY_AT = {"script": "script", "submit": "submit", "render": "submit", "deliver": "deliver"}
+_COUNTER = {"script": "script_attempts", "submit": "render_attempts", "deliver": "deliver_attempts"}
+# How long a lost answer is waited for (seconds): a callback may bring the task's id; without callbacks nothing will.
+AWAIT_CALLBACK = 600.0
+AWAIT_NOTHING = 60.0
+
+
+def delivered(job: Job, file_id: str | None, reason: str = "delivered") -> None:
+    """The video reached its customer: done and captured."""
+    with db:
+        jobs.finish(job, reason, file_id)
+        ledger.capture(job.id, job.claimed_by)
+        outbox.redraw_card(job.order_id)
+
+
+def settle(app: App, job: Job, failure: Failure) -> None:
+    """Carries out what the failure's policy decides for a claimed job. Raises LostClaim when the job was taken away meanwhile."""
+    with db:
+        decision = policy_for(failure.category).decide(failure, _situation(app, job, failure))
+        _CARRY_OUT[decision.action](app, job, failure, decision)
+        if decision.alert:
+            _alert(app, decision.alert, job, failure)
+
+
+def give_up(app: App, job: Job, failure: Failure, reason: str) -> None:
+    """Fails the job, claimed or not, returns the credit, and tells the customer; within the caller's transaction."""
+    jobs.fail(job, reason, failure.category, failure.subtype)
+    ledger.refund(job.id, f"{failure.category} {failure.subtype}".strip(), job.claimed_by or "scheduler")
+    order = Order.get_by_id(job.order_id)
+    outbox.notify(job.id, order.chat_id, "failed")
+    outbox.redraw_card(order)
+
+
+def _situation(app: App, job: Job, failure: Failure) -> Situation:
+    models = app.settings.models
+    current = job.model or models[0]
+    place = models.index(current) if current in models else -1
+    return Situation(
+        # Handing over a finished video is tried until the job's deadline, however often Telegram stumbles.
+        attempts=0 if failure.provider == "telegram" else _used(job, failure),
+        submitted=job.stage == "submit" and attempts.live(job.id) is not None,
+        key_left=app.keys.has_usable(),
+        next_model=models[place + 1] if place + 1 < len(models) else None,
+    )
+
+
+def _retry_stage(job: Job, failure: Failure) -> str:
+    return "submit" if failure.subtype == "bad_result" else _RETRY_AT[job.stage]
+
+
+def _used(job: Job, failure: Failure) -> int:
+    """Attempts used at what failed, the failed one included, even if it failed before it could be counted."""
+    stage = _retry_stage(job, failure)
+    uncounted = stage == "deliver" or (job.stage == "submit" and attempts.live(job.id) is None)
+    return getattr(Job.get_by_id(job.id), _COUNTER[stage]) + int(uncounted)
+
+
+def _retry(app: App, job: Job, failure: Failure, decision: Decision) -> None:
+    stage, used = _retry_stage(job, failure), _used(job, failure)
+    attempts.end(job.id, "failed", failure.text)
+    if failure.subtype == "image_unreachable":
+        _forget_upload(job)
+    changes = {_COUNTER[stage]: used - int(decision.uncounted), "model": decision.model or job.model}
+    jobs.again(job, stage, f"{failure.category}: {failure.why}: {failure.text}", decision.delay, **changes)
+    outbox.redraw_card(job.order_id)
+
+
+def _await(app: App, job: Job, failure: Failure, decision: Decision) -> None:
+    attempts.doubtful(job.id, failure.text)
+    wait = AWAIT_CALLBACK if app.callbacks else AWAIT_NOTHING
+    jobs.forward(job, "render", f"answer lost, waiting for a callback: {failure.text}", due_in=wait)
+
+
+def _fail(app: App, job: Job, failure: Failure, decision: Decision) -> None:
+    attempts.end(job.id, "failed", failure.text)
+    if job.stage == "script" and failure.category != "USER_ERROR":
+        plain = scripts.plain_prompt(Order.get_by_id(job.order_id))
+        jobs.forward(
+            job, "submit", f"no script: {failure.category}: {failure.text}", prompt=plain, prompt_source="plain"
+        )
+        _alert(app, "script_fallback", job, failure)
+        return
+    give_up(app, job, failure, f"{failure.category}: {failure.why}: {failure.text}")
+
+
+def _finish(app: App, job: Job, failure: Failure, decision: Decision) -> None:
+    delivered(job, file_id=None, reason=f"not handed over: {failure.text}")
+
+
+_CARRY_OUT = {"retry": _retry, "await": _await, "fail": _fail, "finish": _finish}
+
+
+def _forget_upload(job: Job) -> None:
+    photo = Order.get_by_id(job.order_id).photo
+    photo.kie_url = photo.kie_url_expires_at = None
+    photo.save(only=["kie_url", "kie_url_expires_at"])
+
+
+def _alert(app: App, what: str, job: Job, failure: Failure) -> None:
+    about = f"{what}:{failure.why}"
+    outbox.alert(app.settings.admins, about, job=job.id, order=job.order_id, provider=failure.provider, text=failure.text[:300])

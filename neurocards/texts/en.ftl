@@ -1,0 +1,305 @@
+# Everything a person can read in English. Telegram's HTML; variables are escaped by texts.say.
+# button-*, toast-*, command-* and chip-* are plain text without markup: Telegram shows them as they are.
+
+## Numbers with words
+
+credits = { $n }{"\u00A0"}{ $n ->
+    [one] credit
+   *[other] credits
+}
+returned = { $n }{"\u00A0"}{ $n ->
+    [one] credit returned
+   *[other] credits returned
+}
+characters = { $n }{"\u00A0"}{ $n ->
+    [one] character
+   *[other] characters
+}
+videos = { $n }{"\u00A0"}{ $n ->
+    [one] video
+   *[other] videos
+}
+minutes = { $n }{"\u00A0"}min
+
+## Welcome and help
+
+welcome =
+    Hello! 👋
+
+    I make short vertical videos for product pages on Wildberries, Ozon and Yandex Market. You send a photo and a description; the script and the shooting are on me.
+
+    A video costs 1 credit and takes about 5 minutes.
+welcome-gift = 🎁 You have been given { CREDITS($credits) }. The first video is a present!
+welcome-balance = 💳 Your balance: { CREDITS($balance) }.
+welcome-continue = You have an unfinished order. Continue it or start a new one?
+welcome-continue-title = You have an unfinished order: “{ $title }”. Continue it or start a new one?
+help =
+    <b>How to get a video</b>
+    1. Send a photo of the product.
+    2. Describe it in a sentence or two.
+    3. Choose a template and add wishes, if any.
+    4. Choose how many videos to make, and launch.
+
+    A video costs 1 credit. If a video doesn't work out, the credit comes back by itself.
+
+    /start — a new video
+    /balance — balance and recent operations
+    /history — finished videos
+    /cancel — cancel the draft or a queued order
+    /language — русский
+
+    Questions and top-ups: { $support }
+language-set = I write in English now. Перейти на русский: /language
+group = I only work in private chats: there your photos and your balance stay between us. Write to me directly and press /start.
+
+command-start = New video
+command-balance = Balance and operations
+command-history = Finished videos
+command-cancel = Cancel the draft or an order
+command-help = How it works
+command-language = English / русский
+
+## Questions
+
+ask-photo =
+    Step 1 of 5
+    📷 <b>Send a photo of the product</b>
+    Best when the whole product is visible, well lit, with no people in the picture. A file is fine too; you can add the description as its caption.
+ask-description =
+    Step 2 of 5
+    ✍️ <b>Describe the product</b>
+    What it is, who it is for, what is good about it. A sentence or two will do: 3 to 2000 characters.
+ask-template =
+    Step 3 of 5
+    🎬 <b>What kind of video?</b>
+    <b>UGC blogger</b> — a lively story told by a customer.
+    <b>Commercial</b> — striking shots of the product, as in an advert.
+    <b>Own prompt</b> — you write what happens in the shot.
+ask-wishes =
+    Step 4 of 5
+    ✨ <b>Any wishes?</b>
+    Tick what fits or write it in your own words, up to 500 characters.
+ask-prompt =
+    Step 4 of 5
+    📝 <b>Write your own prompt</b>
+    What happens in the shot, how the camera moves, what the mood is. 10 to 2000 characters.
+ask-count =
+    Step 5 of 5
+    🔢 <b>How many videos?</b>
+    Each one comes out different. Your balance: { CREDITS($balance) }.
+answer-now = Now: <blockquote>{ $text }</blockquote>
+
+summary =
+    📋 <b>Check your order</b>
+
+    📷 Photo: received
+    📦 Description: { $description }
+    🎬 Template: “{ $template }”
+summary-wishes = ✨ Wishes: { $text }
+summary-no-wishes = ✨ Wishes: none
+summary-prompt = 📝 Prompt: { $text }
+summary-price =
+    🔢 Number: { VIDEOS($count) }
+    💳 Price: { CREDITS($price) }, balance afterwards: { $left }
+summary-price-short =
+    🔢 Number: { VIDEOS($count) }
+    💳 Price: { CREDITS($price) }, your balance so far: { CREDITS($balance) }
+
+template-ugc = UGC blogger
+template-ad = Commercial
+template-own = Own prompt
+
+chip-lively = Lively
+chip-calm = Calm
+chip-closeup = Close-ups
+chip-home = At home
+chip-outdoors = Outdoors
+chip-nopeople = No people
+
+## Buttons
+
+button-template-ugc = 🤳 UGC blogger
+button-template-ad = 📣 Commercial
+button-template-own = 📝 Own prompt
+button-chosen = ✓ { $label }
+button-skip = ➡️ Skip
+button-next = ➡️ Next
+button-keep = ➡️ Keep as it is
+button-count = { VIDEOS($count) } · { CREDITS($price) }
+button-run = 🚀 Launch · { CREDITS($price) }
+button-check-again = 🔄 Check again
+button-back = ⬅️ Back
+button-drop = ✖️ Cancel
+button-continue = ▶️ Continue
+button-new = 🎬 New video
+button-replace = ✅ Replace
+button-keep-photo = ↩️ Keep the old one
+button-change-description = ✏️ Change the description
+button-change-wishes = ✏️ Change the wishes
+button-change-prompt = ✏️ Change the prompt
+button-again = 🔁 Another take · { CREDITS($price) }
+button-retry = 🔁 Try again · { CREDITS($price) }
+button-restyle = 🎬 Another template
+button-rephoto = 📷 Another photo
+button-file = 📄 As a file
+button-cancel = ✖️ Cancel
+button-cancel-queued = ✖️ Cancel what is queued
+button-cancel-order = ✖️ Cancel order #{ $order }
+button-video = ▶️ #{ $video } · { $title }
+button-older = Earlier ▶️
+button-newest = ⏮ To the latest
+
+## Answers along the way
+
+photo-looking = 👀 Looking at the photo…
+photo-taken = ✅ Photo received.
+photo-and-description-taken = ✅ Photo and description received.
+photo-album = 📚 Taking the first photo of the album: a video is made from one photo.
+photo-replace = Replace the photo in your order with this one?
+photo-replace-both = Replace the photo and the description in your order with these?
+photo-too_big = 😕 The file is over 20 MB and Telegram won't let me fetch it. Send a smaller photo: as a picture rather than a file, Telegram compresses it for you.
+photo-not_image = 😕 That doesn't look like a photo. JPEG, PNG, WebP and HEIC will do.
+photo-broken = 😕 The file is damaged and won't open. Send the photo again or save it anew.
+photo-too_many_pixels = 😕 The photo has too many pixels. Send it as a picture rather than a file, or make it smaller.
+photo-too_small = 😕 The photo is too small to make out the product. Send a larger one.
+photo-unreachable = 😕 The photo could not be fetched from Telegram. Please send it once more.
+
+text-empty = 🤔 There are no letters or digits in that message. Please write it in words.
+text-short = 🤔 A little short: { CHARACTERS($n) }, at least { $min } needed. Add some detail.
+text-long = 🤔 A little long: { CHARACTERS($n) }, room for { $max }. Please shorten it.
+
+dropped = 🗑 Draft deleted, your credits are untouched. Whenever you want a video, send a photo of the product.
+nothing-to-cancel = Nothing to cancel: no draft, nothing queued. Whenever you want a video, send a photo of the product.
+orders-in-queue = These orders are still queued and can be cancelled. The credits come back at once.
+order-cancelled = ✖️ Order #{ $order } cancelled: { RETURNED($count) }, balance { $balance }.
+
+not-enough =
+    💳 <b>Not enough credits</b>
+    The order costs { CREDITS($price) }, your balance is { CREDITS($balance) }.
+    The draft is kept. To top up, write to { $support }, then press “Check again”.
+not-enough-fewer = Or choose fewer videos.
+
+## The unexpected
+
+unexpected-text = 🙂 A button works better here, choose one below this message.
+unexpected-text-photo = 🙂 The photo comes first, the words are the next step.
+unexpected-sticker = 🙂 A nice sticker, but it can't go into the order.
+unexpected-voice = 🙂 I can't listen to voice messages yet.
+unexpected-video = 🙂 I can't take videos yet: I work from a photo.
+unexpected-location = 🙂 A place on the map isn't needed for the video.
+unexpected-contact = 🙂 A contact isn't needed for the video.
+unexpected-other = 🙂 I don't understand this kind of message yet.
+unknown-command = 🤔 There is no such command. All commands are in /help.
+sorry = 😔 Something went wrong and this message was left without an answer. Send it again or press /start: your draft and your credits are safe.
+
+edited-description = ✏️ I don't see edits of messages already sent. To change the description, press the button.
+edited-wishes = ✏️ I don't see edits of messages already sent. To change the wishes, press the button.
+edited-prompt = ✏️ I don't see edits of messages already sent. To change the prompt, press the button.
+edited-other = ✏️ I don't see edits of messages already sent. Send the new text as a message of its own; a new order: /start.
+
+toast-stale-draft = This button is out of date: the draft has changed or is closed. Go on from the last message, or send a photo of the product.
+toast-stale-order = This button is out of date: you have no such order. Send a photo of the product to start a new one.
+toast-changed = This button is out of date: the order has changed. Please check it once more.
+toast-unknown = This button is out of date. Press /start to begin again.
+toast-running = Launching already
+toast-started = Received, launching!
+toast-not-enough = Not enough yet: price { $price }, balance { $balance }
+toast-cancelled = Cancelled, the credits are back
+toast-too-late = Nothing left to cancel: the video is being made or is ready.
+toast-file = Preparing the file…
+
+## Balance and history
+
+balance = 💳 <b>Your balance: { CREDITS($balance) }</b>
+balance-top-up = Top up: { $support }
+balance-entries = Recent operations:
+entry-grant = { $date } · { $amount } · granted
+entry-taken = { $date } · { $amount } · taken back
+entry-debit = { $date } · { $amount } · video
+entry-refund = { $date } · { $amount } · refund for a video
+history = 🎞 <b>Finished videos</b>
+history-line = #{ $video } · { $date } · { $title }
+history-empty = No finished videos yet. Send a photo of the product and let's change that!
+history-end = There are no earlier videos.
+video-lost = 😔 Video #{ $video } could not be found, neither in Telegram nor in storage. Write to { $support }, we will help.
+file-link = 📄 Video #{ $video } can be downloaded here: { $url }
+
+## The order's card
+
+card-header = 🎬 <b>Order #{ $order }</b> · { $title }
+card-line = { $number }. { $stage }
+card-eta = ⏱ ≈{ MINUTES($minutes) } left. The video will arrive here by itself.
+card-soon = ⏱ Less than a minute left. The video will arrive here by itself.
+card-overdue = ⏱ Longer than usual, I'm watching it. The video will arrive here by itself.
+card-no-eta = ⏱ The video will arrive here by itself.
+card-done = ✅ Order #{ $order } done in { $time }
+card-partly = ✅ Order #{ $order }: { $done } of { $count } ready, { RETURNED($returned) }, balance { $balance }
+card-failed = ❌ Order #{ $order }: it didn't work out, { RETURNED($returned) }, balance { $balance }
+card-cancelled = ✖️ Order #{ $order } cancelled, { RETURNED($returned) }, balance { $balance }
+
+stage-queued = ⏳ queued
+stage-script = 📝 writing the script
+stage-submit = 📤 sending it to the studio
+stage-render = 🎥 shooting
+stage-deliver = 📦 fetching and sending
+stage-done = ✅ ready
+stage-failed = ❌ didn't work out, credit returned
+stage-cancelled = ✖️ cancelled, credit returned
+
+video-caption =
+    🎬 <b>{ $title }</b> · { $template }
+    Order #{ $order } · balance: { CREDITS($balance) }
+video-caption-one-of =
+    🎬 <b>{ $title }</b> · { $template }
+    Order #{ $order }, video { $number } of { $count } · balance: { CREDITS($balance) }
+
+## It didn't work out: what, why, money, what next
+
+failure-what = 😔 <b>Order #{ $order }: the video didn't work out.</b>
+failure-what-one-of = 😔 <b>Order #{ $order }: video { $number } of { $count } didn't work out.</b>
+failure-money = 💳 The credit is back, balance { $balance }.
+failure-code = Code for support: <code>{ $code }</code>
+
+why-person = A person was noticed in the photo, and the service's rules don't allow videos from photos with people.
+next-person = Send a photo with nothing but the product: press “Another photo”.
+why-sexual = The service found the photo or the text too revealing.
+next-sexual = Try another photo or change the wishes.
+why-copyright = The service saw somebody's character, logo or other protected image.
+next-copyright = Try another photo or take the mention out of the text.
+why-moderation = The photo or the text didn't pass the service's content check.
+next-moderation = Try another photo or change the wishes.
+why-image_format = The service could not read this photo.
+next-image_format = Save the photo as a JPEG or take it anew, and press “Another photo”.
+why-image_size = The photo's size didn't suit the service.
+next-image_size = Press “Another photo” and send a picture of ordinary size.
+why-prompt = The service didn't accept the text: it is too long or unclear.
+next-prompt = Change the text or the wishes and launch once more.
+why-user = The service rejected the photo or the text.
+next-user = Try another photo or change the wishes.
+why-billing = A payment problem with the video service on our side; your order is not to blame.
+next-billing = Please contact support: { $support }. Then press “Try again”.
+why-rate_limit = The video service is overloaded: no free place in several attempts.
+next-rate_limit = Wait ten minutes or so and press “Try again”.
+why-temporary = The video service failed several times in a row.
+next-temporary = This usually passes quickly: press “Try again”.
+why-configuration = A fault in our settings; we know about it already.
+next-configuration = Try a little later. If that doesn't help, write to { $support }.
+why-unknown = Something unforeseen happened; we are looking into it.
+next-unknown = Press “Try again”. If that doesn't help, write to { $support }.
+why-deadline = The shooting took too long and the order had to be stopped.
+next-deadline = Press “Try again”: usually a few minutes are enough.
+
+## For operators
+
+alert-key_quarantined = 🔑 <b>A KIE key was quarantined.</b> Check its payment and the key itself; a healthy key comes back by itself.
+alert-script_fallback = 📝 <b>GPT is unavailable, the script came from the template.</b> The order goes on. Check OpenAI's key and balance.
+alert-model_fallback = 🎥 <b>A KIE model doesn't answer, a fallback took over.</b> Check KIE_MODEL.
+alert-unknown_failure = ❓ <b>An unknown provider failure.</b> Describe it in the classifier.
+alert-configuration = ⚙️ <b>The provider rejected our request.</b> Check the model and its parameters.
+alert-billing = 💸 <b>No KIE key is left that can pay.</b> Orders are being refunded, top up the account.
+alert-deadline = ⏰ <b>An order missed its deadline, the credit was returned.</b>
+alert-inbox_set_aside = 📥 <b>A Telegram update could not be handled and was set aside.</b> See the inbox table.
+alert-late_result = 🐌 <b>A video came after its deadline and was not sent.</b> It can be handed over by hand.
+alert-stuck_job = 🧯 <b>An order crashed its worker several times and was given up.</b> The credit is back; look at the job's events.
+alert-other = ⚠️ <b>{ $what }</b>
+alert-detail = { $name }: <code>{ $value }</code>

@@ -1,0 +1,58 @@
+"""The bot service's HTTP side: figures for the operator, health for the supervisor, and KIE's callbacks."""
+
+from typing import Any
+
+from flask import Flask, Response, jsonify, request
+from peewee import PeeweeException
+
+from neurocards import attempts, db, dispatch, monitoring
+from neurocards.config import Settings
+from neurocards.models import NOW, Job
+
+MAX_BODY = 1 << 20
+
+
+def create(settings: Settings) -> Flask:
+    """The WSGI application. Bodies are limited to 1 MiB."""
+    web = Flask("neurocards")
+    web.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+
+    @web.get("/queue_stats")
+    def queue_stats() -> Response:
+        return jsonify(monitoring.queue_stats(settings.workers_configured))
+
+    @web.get("/healthz")
+    def healthz() -> Response:
+        return jsonify(status="ok")
+
+    @web.get("/readyz")
+    def readyz() -> Response:
+        db.schema_is_there()
+        return jsonify(status="ok")
+
+    @web.post("/kie/callback/<nonce>")
+    def kie_callback(nonce: str) -> Response:
+        take_callback(nonce[:64], request.get_json(silent=True))
+        return jsonify(status="ok")
+
+    @web.errorhandler(PeeweeException)
+    def database_away(error: PeeweeException) -> tuple[Response, int]:
+        return jsonify(status="error", message="PostgreSQL is not reachable or has no tables yet"), 503
+
+    return web
+
+
+def take_callback(nonce: str, body: Any) -> None:
+    """A hint that a task has ended: its job is looked at now. The body is believed in one thing only, and only by a secret nonce:
+    the id of a task whose creation we were not told of."""
+    data = body.get("data") if isinstance(body, dict) else None
+    fields = data if isinstance(data, dict) else {}
+    task_id = fields.get("taskId") or fields.get("task_id")
+    with db.db:
+        if isinstance(task_id, str) and 0 < len(task_id) <= 200:
+            attempts.adopt(nonce, task_id)
+        job_id = attempts.job_of(nonce)
+        free = (Job.id == job_id) & (Job.stage == "render") & Job.claim_token.is_null()
+        due = job_id and Job.update(due_at=NOW, woken_at=NOW).where(free).execute()
+    if due:
+        dispatch.send("check", [job_id])

@@ -1,0 +1,181 @@
+"""The whole system on this machine, as child processes: servers, sandbox, bot and one worker instance.
+
+Nothing of the product is imported: it is started by its own commands and told by its environment where everything is. What the
+environment gives (DATABASE_URL, REDIS_URL) is used, and then nothing embedded is started.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import requests
+
+from sandbox.server import Sandbox
+from sandbox.services import Postgres, Valkey
+
+ROOT = Path(__file__).resolve().parent.parent
+TOKEN = "1000001:" + "sandbox" * 5  # shaped like a token, known to the stand-in only
+STOP_SECONDS = 12.0
+START_SECONDS = 60.0
+
+
+class StartFailed(Exception):
+    """A part of the system did not come up or died; the text ends with the last lines it wrote."""
+
+
+class Child:
+    """One process of the system, with its output in a file."""
+
+    def __init__(self, name: str, command: list[str], environment: Mapping[str, str], folder: Path) -> None:
+        self.name = name
+        self.log = folder / f"{name}.log"
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, *command],
+                cwd=folder,
+                env=dict(environment),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        """The process to signal; its own children are in its session."""
+        return self._process.pid
+
+    def check(self) -> None:
+        """Raises StartFailed if the process has ended."""
+        if self._process.poll() is not None:
+            raise StartFailed(f"{self.name} ended with status {self._process.returncode}:\n{self.tail()}")
+
+    def tail(self, lines: int = 20) -> str:
+        """The last lines of its output."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def wait(self) -> int:
+        """Its exit status, once it has ended by itself."""
+        return self._process.wait(START_SECONDS)
+
+    def kill(self) -> None:
+        """Ends the process and its children the hard way, as a power cut would."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def stop(self) -> None:
+        """Ends the process in order; what is left of its session after that is killed."""
+        if self._process.poll() is None:
+            self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+
+class Local:
+    """Everything up, from `with` to its end. `settings` are further environment variables for bot and workers."""
+
+    def __init__(
+        self, folder: Path, *, time_scale: float = 1.0, port: int = 0, keep_data: bool = False,
+        prepared_video: bool = False, settings: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        self.folder = folder
+        self.sandbox = Sandbox(port, time_scale, prepared_video, journal_file=folder / "journal.jsonl")
+        self._time_scale = time_scale
+        self._keep_data = keep_data
+        self._settings = dict(settings or {})
+        self._undo = ExitStack()
+        self.children: list[Child] = []
+
+    def __enter__(self) -> Self:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as undo:
+            self._start(undo)
+            self._undo = undo.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._undo.close()
+
+    def check(self) -> None:
+        """Raises StartFailed if any part has died."""
+        for child in self.children:
+            child.check()
+
+    def _start(self, undo: ExitStack) -> None:
+        self.environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **self._servers(undo)}
+        undo.enter_context(self.sandbox)
+        self.port = _free_port()
+        self.environment |= {
+            **_stand_ins(self.sandbox.url),
+            "PORT": str(self.port),
+            "TIME_SCALE": str(self._time_scale),
+        }
+        self.environment |= {
+            "PUBLIC_BASE_URL": f"http://127.0.0.1:{self.port}",
+            "BOT_MODE": "polling",
+            **self._settings,
+        }
+        migration = Child("migrate", [str(ROOT / "scripts" / "migrate_db.py")], self.environment, self.folder)
+        if migration.wait() != 0:
+            raise StartFailed(f"the database could not be made:\n{migration.tail()}")
+        for name in ("run_bot", "run_workers"):
+            child = Child(name, [str(ROOT / f"{name}.py")], self.environment, self.folder)
+            undo.callback(child.stop)
+            self.children.append(child)
+        self._wait_until_ready()
+
+    def _servers(self, undo: ExitStack) -> dict[str, str]:
+        known = {**os.environ, **self._settings}
+        given = {name: known[name] for name in ("DATABASE_URL", "REDIS_URL") if known.get(name)}
+        if "DATABASE_URL" not in given:
+            given["DATABASE_URL"] = undo.enter_context(
+                Postgres(ROOT / "var", durable=self._keep_data, keep_data=self._keep_data)
+            ).url
+        if "REDIS_URL" not in given:
+            given["REDIS_URL"] = undo.enter_context(Valkey(ROOT / "var")).url
+        return given
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            self.check()
+            if self._workers() > 0:
+                return
+            time.sleep(0.05)
+        raise StartFailed(f"bot and worker were not ready within {START_SECONDS:.0f} s:\n{self.children[-1].tail()}")
+
+    def _workers(self) -> int:
+        try:
+            answer = requests.get(f"http://127.0.0.1:{self.port}/queue_stats", timeout=2)
+        except requests.RequestException:
+            return 0
+        return int(answer.json().get("workers_configured", 0)) if answer.ok else 0
+
+
+def _stand_ins(url: str) -> dict[str, str]:
+    return {
+        "BOT_TOKEN": TOKEN,
+        "TELEGRAM_API_URL": url,
+        "OPENAI_API_KEY": "sk-sandbox",
+        "OPENAI_BASE_URL": f"{url}/v1",
+        "KIE_API_KEY": "sandbox-key-1,sandbox-key-2",
+        "KIE_API_URL": url,
+        "KIE_UPLOAD_URL": url,
+    }
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

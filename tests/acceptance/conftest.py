@@ -1,0 +1,80 @@
+"""The whole system as its own processes: bot and one worker instance, started by their commands, on a database of their own.
+
+One system serves all tests of a run; each test brings its own customers, so that none disturbs another.
+"""
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg2
+import psycopg2.extras
+import pytest
+
+from sandbox.client import SandboxClient
+from sandbox.customer import Customer
+from sandbox.local import Local
+from tests.conftest import run_outside_transaction
+
+# A render of 150 s takes 1.5 s, a retry after 30 to 120 s comes after 0.3 to 1.2 s.
+TIME_SCALE = 100.0
+OPERATOR = 424242
+
+
+def start(folder: Path, database_server: str, redis_url: str, **settings: str) -> Iterator[Local]:
+    """A system on an empty database; `settings` are further environment variables."""
+    name = f"neurocards_test_{uuid.uuid4().hex[:12]}"
+    run_outside_transaction(database_server, f"CREATE DATABASE {name}")
+    environment = {
+        "DATABASE_URL": urlsplit(database_server)._replace(path=f"/{name}").geturl(),
+        "REDIS_URL": urlsplit(redis_url)._replace(path="/1").geturl(),
+        "ADMIN_IDS": str(OPERATOR),
+        "WELCOME_CREDITS": "5",
+        **settings,
+    }
+    with Local(folder, time_scale=TIME_SCALE, prepared_video=True, settings=environment) as local:
+        with SandboxClient(local.sandbox.url) as client:
+            client.user(id=OPERATOR, first_name="Оператор")
+        yield local
+    run_outside_transaction(database_server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory, database_server: str, redis_url: str) -> Iterator[Local]:
+    """The system that most tests share."""
+    yield from start(tmp_path_factory.mktemp("system"), database_server, redis_url)
+
+
+@pytest.fixture
+def client(system: Local) -> Iterator[SandboxClient]:
+    """The sandbox's control; faults a test leaves armed are taken off."""
+    with SandboxClient(system.sandbox.url) as client:
+        yield client
+        client.clear_faults()
+
+
+@pytest.fixture
+def anna(client: SandboxClient) -> Customer:
+    """Someone the bot has never seen, with five welcome credits to come."""
+    return Customer(client.user())
+
+
+Query = Callable[..., list[dict]]
+
+
+@pytest.fixture
+def rows(system: Local) -> Query:
+    """Asks the system's database: `rows("SELECT ... WHERE user_id = %s", anna.user.id)`."""
+    return lambda sql, *values: ask(system.environment["DATABASE_URL"], sql, *values)
+
+
+def ask(url: str, sql: str, *values: object) -> list[dict]:
+    """Rows of one query as dictionaries."""
+    connection = psycopg2.connect(url)
+    try:
+        with connection, connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
+            cursor.execute(sql, values)
+            return [dict(row) for row in cursor.fetchall()]
+    finally:
+        connection.close()

@@ -1,0 +1,62 @@
+"""The architecture as tests: who imports whom, and that messages, settings and functions are what they say."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from neurocards import dispatch
+from neurocards.config import Settings
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("neurocards", "actors", "handlers", "middleware", "sandbox")
+SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+
+def test_the_import_contracts_hold():
+    # When import-linter reads the whole tree
+    linter = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    # Then no contract is broken
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_message_has_an_actor_of_its_name_and_the_reverse():
+    # Given the functions decorated as actors, read without importing them (that would need settings)
+    names = set()
+    for path in (ROOT / "actors").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and any(
+                "actor" in ast.unparse(decorator) for decorator in node.decorator_list
+            ):
+                names.add(node.name)
+    # Then they are the messages
+    assert names == set(dispatch.MESSAGES)
+
+
+def test_a_message_nobody_answers_to_cannot_be_sent():
+    with pytest.raises(KeyError):
+        dispatch.send("no_such_actor", 1)
+
+
+def test_every_setting_is_explained_in_both_places():
+    # Given the names of all settings
+    names = {name.upper() for name in Settings.model_fields}
+    # Then each stands in .env.example and in the README
+    example, readme = (ROOT / ".env.example").read_text(), (ROOT / "README.md").read_text()
+    assert {name for name in names if f"\n{name}=" not in example} == set()
+    assert {name for name in names if f"`{name}`" not in readme} == set()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_functions_are_short(path):
+    # Given every function of a module, its docstring not counted
+    lengths = {}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef):
+            docstring = ast.get_docstring(node, clean=False)
+            lengths[node.name] = node.end_lineno - node.lineno + 1 - (len(docstring.splitlines()) if docstring else 0)
+    # Then none is over 40 lines
+    assert {name: length for name, length in lengths.items() if length > 40} == {}
