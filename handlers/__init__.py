@@ -15,13 +15,12 @@ from telebot.types import BotCommand, CallbackQuery, Message
 from telebot.util import content_type_service
 
 from handlers import history, ordering, photos, start, unexpected, wizard
-from handlers.states import Step
+from handlers.states import Draft, Step
 from handlers.storage import DraftStorage
 from handlers.talk import Context, Talk
 from neurocards import buttons, orders
 from neurocards.buttons import Press
 from neurocards.errors import ProviderError, StaleButton
-from neurocards.models import Draft
 from neurocards.texts import say
 
 __all__ = ["Context", "apologise", "commands", "register"]
@@ -99,7 +98,7 @@ def _answer(handler: Handler, context: Context, update: Message | CallbackQuery,
         if error.error_code != 403:
             raise
         # Blocked between asking and answering: there is nobody to tell and nothing to try again.
-        orders.set_reachable(talk.user.id, False)
+        orders.set_reachable(talk.user_id, False)
 
 
 def pressed(talk: Talk, call: CallbackQuery) -> None:

@@ -1,44 +1,24 @@
 """Balance and finished videos."""
 
-from datetime import datetime, timedelta, timezone
-
 from telebot.apihelper import ApiTelegramException
 from telebot.types import CallbackQuery, Message
 
-from handlers.keyboards import history_rows
 from handlers.talk import Talk, pressed_message
 from neurocards import cards, orders
 from neurocards.buttons import Press
 from neurocards.cards import Screen
 from neurocards.clients.telegram import keyboard
 from neurocards.errors import BadPhoto
-from neurocards.models import Job, LedgerEntry
-from neurocards.texts import Html, title
 
-# Customers sell in Russia; Moscow has kept one offset since 2014.
-MOSCOW = timezone(timedelta(hours=3))
 PAGE = 5
 # What a bot may fetch back from Telegram.
 MAX_FILE_BYTES = 20 * 1024 * 1024
 
 
-def _day(moment: datetime) -> str:
-    return moment.astimezone(MOSCOW).strftime("%d.%m.%Y")
-
-
 def balance(talk: Talk, _message: Message) -> None:
     """/balance: credits, the last movements, and how to get more."""
-    lines = [_entry(talk, entry) for entry in orders.entries(talk.user.id)]
-    moved = "\n".join([talk.say("balance-entries"), *lines]) if lines else ""
-    now = talk.say("balance", balance=orders.balance(talk.user.id))
-    top_up = talk.say("balance-top-up", support=talk.context.settings.support_contact)
-    talk.show(Screen("\n\n".join(filter(None, (now, moved, top_up)))))
-
-
-def _entry(talk: Talk, entry: LedgerEntry) -> Html:
-    kind = "taken" if entry.kind == "grant" and entry.amount < 0 else entry.kind
-    amount = f"{entry.amount:+d}".replace("-", "\u2212")
-    return talk.say(f"entry-{kind}", date=_day(entry.created_at), amount=amount)
+    entries, support = orders.entries(talk.user_id), talk.context.settings.support_contact
+    talk.show(cards.statement(entries, orders.balance(talk.user_id), talk.language, support))
 
 
 def history(talk: Talk, _message: Message) -> None:
@@ -59,27 +39,18 @@ def older(talk: Talk, call: CallbackQuery, press: Press) -> None:
 
 
 def _page(talk: Talk, before: int | None, message_id: int | None) -> None:
-    found = orders.history(talk.user.id, before, PAGE + 1)
-    jobs, more = found[:PAGE], len(found) > PAGE
-    if jobs:
-        text = "\n".join([talk.say("history"), *(_line(talk, job) for job in jobs)])
-    else:
-        text = talk.say("history-end" if before else "history-empty")
-    talk.show(Screen(text, history_rows(jobs, more, before is not None, talk.user.language)), instead_of=message_id)
-
-
-def _line(talk: Talk, job: Job) -> Html:
-    name = cards.video_name(job.order, job)
-    return talk.say("history-line", video=name, date=_day(job.finished_at), title=title(job.order.description))
+    found = orders.history(talk.user_id, before, PAGE + 1)
+    screen = cards.history(found[:PAGE], len(found) > PAGE, before is not None, talk.language)
+    talk.show(screen, instead_of=message_id)
 
 
 def video(talk: Talk, call: CallbackQuery, press: Press) -> None:
     """Sends a finished video again: what Telegram keeps, else where the provider left it."""
-    job = orders.video(talk.user.id, press.id)
+    job = orders.video(talk.user_id, press.id)
     talk.answer(call)
-    caption = cards.video_caption(job.order, job, talk.user.language, orders.balance(talk.user.id))
+    caption = cards.video_caption(job.order, job, talk.language, orders.balance(talk.user_id))
     if not any(_sent(talk, source, caption) for source in (job.file_id, job.result_url) if source):
-        _lost(talk, job)
+        _lost(talk, cards.video_name(job.order, job))
 
 
 def _sent(talk: Talk, source: str, caption: Screen) -> bool:
@@ -95,13 +66,13 @@ def _sent(talk: Talk, source: str, caption: Screen) -> bool:
     return True
 
 
-def _lost(talk: Talk, job: Job) -> None:
-    talk.tell("video-lost", video=cards.video_name(job.order, job), support=talk.context.settings.support_contact)
+def _lost(talk: Talk, name: str) -> None:
+    talk.tell("video-lost", video=name, support=talk.context.settings.support_contact)
 
 
 def file(talk: Talk, call: CallbackQuery, press: Press) -> None:
     """The video as a file, which nobody recompresses; too big to fetch back, a link to where the provider left it."""
-    job = orders.video(talk.user.id, press.id)
+    job = orders.video(talk.user_id, press.id)
     talk.answer(call, "toast-file")
     name = cards.video_name(job.order, job)
     try:
@@ -116,4 +87,4 @@ def file(talk: Talk, call: CallbackQuery, press: Press) -> None:
     elif job.result_url:
         talk.tell("file-link", video=name, url=job.result_url)
     else:
-        _lost(talk, job)
+        _lost(talk, name)

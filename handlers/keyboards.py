@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 
-from handlers.states import ANSWERS, Step, before, first_open, open_step
+from handlers.states import ANSWERS, Draft, Step, before, first_open, open_step
 from neurocards.buttons import CHIPS, COUNTS, TEMPLATES, Button, Rows, data
-from neurocards.cards import video_name
-from neurocards.models import Draft, Job, Order
 from neurocards.orders import price
-from neurocards.texts import Html, say, title
+from neurocards.texts import say
 
 SEPARATOR = "; "
 
@@ -111,24 +109,10 @@ def edited_rows(draft: Draft, step: str, language: str) -> Rows:
     return [[(say(f"button-change-{step}", language), data("go", draft.id, step))]]
 
 
-def cancel_rows(orders: Sequence[Order], language: str) -> Rows:
+def cancel_rows(order_ids: Sequence[int], language: str) -> Rows:
     """An order to be cancelled a row; the newest ten are plenty."""
-    labels = {order.id: say("button-cancel-order", language, order=str(order.id)) for order in orders[:10]}
+    labels = {order_id: say("button-cancel-order", language, order=str(order_id)) for order_id in order_ids[:10]}
     return [[(label, data("cancel", order_id))] for order_id, label in labels.items()]
-
-
-def history_rows(jobs: Sequence[Job], more: bool, paged: bool, language: str) -> Rows:
-    """A button a video, then the ways to other pages; something to do even when there is no video."""
-    newest: list[Button] = [(say("button-newest", language), data("newest"))] if paged else []
-    older: list[Button] = [(say("button-older", language), data("older", jobs[-1].id))] if more else []
-    rows: Rows = [*([_video(job, language)] for job in jobs), [*newest, *older]]
-    return [row for row in rows if row] or new_rows(language)
-
-
-def _video(job: Job, language: str) -> Button:
-    # A label is no HTML: the customer's words go in as they are.
-    name = Html(title(job.order.description, 24))
-    return say("button-video", language, video=video_name(job.order, job), title=name), data("video", job.id)
 
 
 def _marked(label: str, chosen: bool, language: str) -> str:

@@ -4,14 +4,13 @@ from telebot.types import CallbackQuery, Message
 
 from handlers.keyboards import cancel_rows
 from handlers.questions import not_enough
-from handlers.states import Step, reachable
+from handlers.states import Draft, Step, reachable
 from handlers.talk import Talk, pressed_message
 from neurocards import cards, drafts, forecast, orders
 from neurocards.buttons import Press
 from neurocards.cards import Screen
 from neurocards.db import db
 from neurocards.errors import AlreadyOrdered, NotEnoughCredits, StaleButton
-from neurocards.models import Order
 
 # Where a repeated order is opened; «Ещё вариант» goes straight to its summary.
 OPENED_AT = {"again": Step.CONFIRM, "wishes": Step.WISHES, "restyle": Step.TEMPLATE, "rephoto": Step.PHOTO}
@@ -20,18 +19,19 @@ OPENED_AT = {"again": Step.CONFIRM, "wishes": Step.WISHES, "restyle": Step.TEMPL
 def run(talk: Talk, call: CallbackQuery, press: Press) -> None:
     """Launches what the summary showed; its message becomes the order's card."""
     try:
-        order = orders.place(talk.user.id, talk.chat_id, press.id, int(press.last), _card_message(call))
+        order = orders.place(talk.user_id, talk.chat_id, press.id, int(press.last), _card_message(call))
     except AlreadyOrdered:
         talk.answer(call, "toast-running")
     except NotEnoughCredits as short:
         talk.answer(call, "toast-not-enough", price=short.price, balance=short.balance)
-        screen = not_enough(press, short, talk.user.language, talk.context.settings.support_contact)
+        screen = not_enough(press, short, talk.language, talk.context.settings.support_contact)
         talk.show(screen, instead_of=pressed_message(call))
     except StaleButton:
         _show_anew(talk, call, press.id)
     else:
         talk.answer(call, "toast-started")
-        _draw(talk, order, pressed_message(call))
+        if order.card_message_id is not None:
+            _draw(talk, order.id, order.card_message_id)
 
 
 def _card_message(call: CallbackQuery) -> int | None:
@@ -61,14 +61,12 @@ def _carried(call: CallbackQuery) -> bool:
     return any(button.callback_data == call.data for row in (markup.keyboard if markup else []) for button in row)
 
 
-def _draw(talk: Talk, order: Order, message_id: int | None) -> None:
+def _draw(talk: Talk, order_id: int, message_id: int) -> None:
     """Shows the card at once; from here on the workers redraw it."""
-    if order.card_message_id is None:
-        return
+    order, jobs = orders.find(talk.user_id, order_id)
     with db:
-        eta = forecast.order_time()
-    order, jobs = orders.find(talk.user.id, order.id)
-    card = cards.card(order, jobs, talk.user.language, eta, orders.balance(talk.user.id))
+        left = [forecast.remaining(job) for job in jobs if job.finished_at is None]
+    card = cards.card(order, jobs, talk.language, max(left, default=None), orders.balance(talk.user_id))
     talk.show(card, instead_of=message_id)
 
 
@@ -78,37 +76,38 @@ def _draw(talk: Talk, order: Order, message_id: int | None) -> None:
 def cancel(talk: Talk, call: CallbackQuery, press: Press) -> None:
     """Withdraws what still waits of an order, pressed on its card or in the list of /cancel."""
     try:
-        count = orders.cancel(talk.user.id, press.id)
+        count = orders.cancel(talk.user_id, press.id)
     except StaleButton:
         talk.answer(call, "toast-too-late", alert=True)
         return
     talk.answer(call, "toast-cancelled")
-    order, _ = orders.find(talk.user.id, press.id)
-    if order.card_message_id == pressed_message(call):
-        _draw(talk, order, order.card_message_id)
+    order, _ = orders.find(talk.user_id, press.id)
+    message_id = pressed_message(call)
+    if message_id is not None and message_id == order.card_message_id:
+        _draw(talk, order.id, message_id)
         return
-    note = talk.say("order-cancelled", order=str(press.id), count=count, balance=orders.balance(talk.user.id))
-    _offer_to_cancel(talk, note, instead_of=pressed_message(call))
+    note = talk.say("order-cancelled", order=str(press.id), count=count, balance=orders.balance(talk.user_id))
+    _offer_to_cancel(talk, note, instead_of=message_id)
 
 
 def cancel_all(talk: Talk, _message: Message) -> None:
     """/cancel: drops the draft, then offers the orders that are still queued."""
     draft = talk.draft()
     if draft is not None:
-        drafts.clear(talk.chat_id, talk.user.id)
+        drafts.clear(talk.chat_id, talk.user_id)
         talk.close(draft)
     _offer_to_cancel(talk, talk.say("dropped") if draft else "")
 
 
 def _offer_to_cancel(talk: Talk, note: str, instead_of: int | None = None) -> None:
-    waiting = [order for order in orders.active_orders(talk.user.id) if _queued(talk, order)]
+    waiting = [order.id for order in orders.active_orders(talk.user_id) if _queued(talk, order.id)]
     parts = [note, talk.say("orders-in-queue") if waiting else ""]
     text = "\n\n".join(filter(None, parts)) or talk.say("nothing-to-cancel")
-    talk.show(Screen(text, cancel_rows(waiting, talk.user.language)), instead_of=instead_of)
+    talk.show(Screen(text, cancel_rows(waiting, talk.language)), instead_of=instead_of)
 
 
-def _queued(talk: Talk, order: Order) -> bool:
-    return any(job.status == "queued" for job in orders.find(talk.user.id, order.id)[1])
+def _queued(talk: Talk, order_id: int) -> bool:
+    return any(job.status == "queued" for job in orders.find(talk.user_id, order_id)[1])
 
 
 # Once more ------------------------------------------------------------------------------------------------------------
@@ -117,7 +116,7 @@ def _queued(talk: Talk, order: Order) -> bool:
 def repeat(talk: Talk, call: CallbackQuery, press: Press) -> None:
     """The same product again: as it was, or with other wishes, another template, another photo."""
     left = talk.draft()
-    draft = orders.repeat(talk.user.id, talk.chat_id, press.id)
+    draft: Draft = orders.repeat(talk.user_id, talk.chat_id, press.id)
     step = reachable(draft.data, OPENED_AT[press.action])
     if step is not Step.CONFIRM:
         draft = talk.keep(state=step)

@@ -7,7 +7,7 @@ from typing import Any
 from telebot.types import CallbackQuery, Message
 
 from handlers.keyboards import replace_rows
-from handlers.states import Step, open_step
+from handlers.states import Draft, Step, open_step
 from handlers.talk import Talk, pressed_message
 from handlers.wizard import complaint, said
 from neurocards import orders
@@ -15,7 +15,6 @@ from neurocards.buttons import Press
 from neurocards.cards import Screen
 from neurocards.errors import BadPhoto
 from neurocards.media import MAX_PHOTO_BYTES, normalise_photo
-from neurocards.models import Draft
 from neurocards.texts import Html, clean
 
 # Phones name some pictures so that nobody knows their type: the name decides whether looking is worthwhile.
@@ -63,7 +62,7 @@ def picture(talk: Talk, message: Message) -> None:
 def _offer(talk: Talk, draft: Draft, sent: Sent) -> None:
     draft = talk.keep(state=open_step(draft), album=sent.album, pending=[sent.file_id, sent.message_id, sent.caption])
     text = talk.say("photo-replace-both" if sent.caption else "photo-replace")
-    talk.show(Screen(text, replace_rows(draft, talk.user.language)), reply_to=sent.message_id)
+    talk.show(Screen(text, replace_rows(draft, talk.language)), reply_to=sent.message_id)
 
 
 def replace(talk: Talk, call: CallbackQuery, _press: Press, draft: Draft) -> None:
@@ -85,7 +84,7 @@ def _take(talk: Talk, draft: Draft, sent: Sent, instead_of: int | None = None) -
         draft = talk.keep(state=open_step(draft), album=sent.album)
         talk.ask(draft, talk.say(f"photo-{problem.reason}"), instead_of=message_id)
         return
-    photo_id = orders.save_photo(talk.user.id, photo.jpeg, photo.width, photo.height)
+    photo_id = orders.save_photo(talk.user_id, photo.jpeg, photo.width, photo.height)
     _keep(talk, draft, sent, photo_id, message_id)
 
 

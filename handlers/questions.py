@@ -1,11 +1,10 @@
 """What is asked at each step, and the summary before the launch."""
 
 from handlers.keyboards import count_button, own_words, question_rows
-from handlers.states import Step, open_step
+from handlers.states import Draft, Step, open_step
 from neurocards.buttons import COUNTS, Press, data
 from neurocards.cards import Screen
 from neurocards.errors import NotEnoughCredits
-from neurocards.models import Draft
 from neurocards.orders import price
 from neurocards.texts import Html, cut, say
 

@@ -7,12 +7,11 @@ from telebot.apihelper import ApiTelegramException
 from telebot.types import CallbackQuery, ChatMemberUpdated, Message
 
 from handlers.keyboards import continue_rows, new_rows
-from handlers.states import Step
+from handlers.states import Draft, Step
 from handlers.talk import Talk, pressed_message
 from neurocards import drafts, orders
 from neurocards.buttons import Press
 from neurocards.cards import Screen
-from neurocards.models import Draft
 from neurocards.texts import Html, say, title
 
 log = logging.getLogger(__name__)
@@ -22,9 +21,9 @@ def start(talk: Talk, _message: Message) -> None:
     """/start: welcomes and asks for a photo; with an order half made, asks whether to go on with it."""
     draft = talk.begin_draft()
     if "photo_id" in draft.data:
-        talk.show(Screen(_unfinished(talk, draft), continue_rows(draft, talk.user.language)))
+        talk.show(Screen(_unfinished(talk, draft), continue_rows(draft, talk.language)))
     else:
-        balance = [] if talk.new else [talk.say("welcome-balance", balance=talk.user.credits)]
+        balance = [] if talk.new else [talk.say("welcome-balance", balance=talk.credits)]
         talk.ask(talk.keep(state=Step.PHOTO), talk.say("welcome"), *balance)
 
 
@@ -37,22 +36,21 @@ def begin_anew(talk: Talk, call: CallbackQuery, _press: Press) -> None:
     """«Новое видео»: whatever was half made is dropped."""
     talk.answer(call)
     left, message_id = talk.draft(), pressed_message(call)
-    drafts.clear(talk.chat_id, talk.user.id)
+    drafts.clear(talk.chat_id, talk.user_id)
     talk.ask(talk.keep(state=Step.PHOTO), instead_of=message_id)
-    if left and left.data.get("asked") != message_id:
-        talk.close(left)
+    talk.close(left, besides=message_id)
 
 
 def show_help(talk: Talk, _message: Message) -> None:
     """/help: the way to a video, the commands, the support contact."""
     text = talk.say("help", support=talk.context.settings.support_contact)
-    talk.show(Screen(text, new_rows(talk.user.language)))
+    talk.show(Screen(text, new_rows(talk.language)))
 
 
 def switch_language(talk: Talk, _message: Message) -> None:
     """/language: the other one of the two, from the next word on."""
-    talk.user.language = "ru" if talk.user.language == "en" else "en"
-    orders.set_language(talk.user.id, talk.user.language)
+    talk.language = "ru" if talk.language == "en" else "en"
+    orders.set_language(talk.user_id, talk.language)
     draft = talk.draft()
     if draft:
         talk.ask(draft, talk.say("language-set"))

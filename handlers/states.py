@@ -5,9 +5,7 @@ Telebot's states are these words, kept in the draft's row.
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
-
-from neurocards.models import Draft
+from typing import Any, Protocol
 
 
 class Step(StrEnum):
@@ -33,6 +31,19 @@ ANSWERS = {
 }
 
 Data = Mapping[str, Any]
+
+
+class Draft(Protocol):
+    """What the conversation knows of a draft's row; `version` rises with every write."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def state(self) -> str | None: ...
+    @property
+    def data(self) -> dict[str, Any]: ...
 
 
 def open_step(draft: Draft) -> Step:

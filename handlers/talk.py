@@ -12,12 +12,11 @@ from telebot.apihelper import ApiTelegramException
 from telebot.types import CallbackQuery, Message, ReplyParameters
 
 from handlers.questions import question
-from handlers.states import Step, first_open
+from handlers.states import Draft, Step, first_open
 from neurocards import drafts, orders
 from neurocards.cards import Screen
 from neurocards.clients.telegram import download_file, keyboard
 from neurocards.config import Settings
-from neurocards.models import Draft, User
 from neurocards.texts import Html, clean, say
 
 
@@ -32,14 +31,16 @@ class Context:
     download: Callable[[TeleBot, str, int], bytes] = download_file
 
 
-@dataclass(frozen=True)
+@dataclass
 class Talk:
-    """A turn in a private chat. `new` is true when this person was never seen before."""
+    """A turn in a private chat. `new` is true when this person was never seen before; `credits` are those at its start."""
 
     bot: TeleBot
     context: Context
     chat_id: int
-    user: User
+    user_id: int
+    language: str
+    credits: int
     new: bool
 
     @classmethod
@@ -47,22 +48,22 @@ class Talk:
         """Meets the person behind a message or a pressed button."""
         person = update.from_user
         name, gift = clean(person.first_name), context.settings.welcome_credits
-        greeting = orders.meet(person.id, name, person.language_code, gift)
-        return cls(bot, context, person.id, greeting.user, greeting.new)
+        met = orders.meet(person.id, name, person.language_code, gift)
+        return cls(bot, context, person.id, person.id, met.user.language, met.user.credits, met.new)
 
     def say(self, key: str, **values: str | int) -> Html:
         """A text in the person's language."""
-        return say(key, self.user.language, **values)
+        return say(key, self.language, **values)
 
     # The draft --------------------------------------------------------------------------------------------------------
 
     def draft(self) -> Draft | None:
         """The person's open draft."""
-        return drafts.find(self.chat_id, self.user.id)
+        return drafts.find(self.chat_id, self.user_id)
 
     def keep(self, *, state: str, **answers: Any) -> Draft:
         """Writes answers (None removes one) and opens the question `state`."""
-        return drafts.save(self.chat_id, self.user.id, state=state, **answers)
+        return drafts.save(self.chat_id, self.user_id, state=state, **answers)
 
     def advance(self, draft: Draft, **answers: Any) -> Draft:
         """Writes answers and opens the first question that has none."""
@@ -83,15 +84,13 @@ class Talk:
     def ask(self, draft: Draft, *notes: str, instead_of: int | None = None) -> None:
         """Asks the draft's open question after `notes`, in the message `instead_of` or a new one; older buttons go."""
         # Whoever begins with a photo and not with /start is told of the gift all the same.
-        gift = [self.say("welcome-gift", credits=self.user.credits)] if self.new else []
-        screen = question(draft, self.user.language, self.user.credits)
+        gift = [self.say("welcome-gift", credits=self.credits)] if self.new else []
+        screen = question(draft, self.language, self.credits)
         shown = self.show(Screen("\n\n".join((*notes, *gift, screen.text)), screen.buttons), instead_of=instead_of)
-        asked = draft.data.get("asked")
-        if asked != shown:
-            self.close(draft)
+        self.close(draft, besides=shown)
         # The summary's launch button names the draft's version, so nothing may be written after it was shown.
-        if asked != shown and draft.state != Step.CONFIRM:
-            drafts.save(self.chat_id, self.user.id, asked=shown)
+        if draft.data.get("asked") != shown and draft.state != Step.CONFIRM:
+            drafts.save(self.chat_id, self.user_id, asked=shown)
 
     # What the person sees ---------------------------------------------------------------------------------------------
 
@@ -108,10 +107,11 @@ class Talk:
         """As `show`, for a text without buttons."""
         return self.show(Screen(self.say(key, **values)), instead_of=instead_of, reply_to=reply_to)
 
-    def close(self, draft: Draft | None) -> None:
-        """Takes the buttons off the draft's last question: it is answered, or asked elsewhere, or the draft is gone."""
-        if draft and "asked" in draft.data:
-            self.strip(draft.data["asked"])
+    def close(self, draft: Draft | None, besides: int | None = None) -> None:
+        """Takes the buttons off the draft's last question, unless it stood in the message `besides`."""
+        asked = draft.data.get("asked") if draft else None
+        if asked is not None and asked != besides:
+            self.strip(asked)
 
     def strip(self, message_id: int) -> None:
         """Takes the buttons off a message."""

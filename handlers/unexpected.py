@@ -44,7 +44,7 @@ def edited(talk: Talk, message: Message) -> None:
     said: dict[str, int] = draft.data.get("said", {}) if draft else {}
     step = next((step for step, message_id in said.items() if message_id == message.message_id), None)
     if draft and step:
-        screen = Screen(talk.say(f"edited-{step}"), edited_rows(draft, step, talk.user.language))
+        screen = Screen(talk.say(f"edited-{step}"), edited_rows(draft, step, talk.language))
     else:
         screen = Screen(talk.say("edited-other"))
     talk.show(screen, reply_to=message.message_id)

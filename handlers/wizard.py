@@ -3,11 +3,10 @@
 from telebot.types import CallbackQuery, Message
 
 from handlers.keyboards import with_chip, with_own_words
-from handlers.states import Step, open_step, reachable
+from handlers.states import Draft, Step, open_step, reachable
 from handlers.talk import Talk, pressed_message
 from neurocards import drafts
 from neurocards.buttons import Press
-from neurocards.models import Draft
 from neurocards.texts import Html, clean, units
 
 # Characters an answer may have: (least, most).
@@ -42,7 +41,7 @@ def typed(talk: Talk, message: Message) -> None:
         return
     step, text = open_step(draft), clean(message.text)
     if step is Step.WISHES and text:
-        text = with_own_words(draft.data.get("wishes", ""), text, talk.user.language)
+        text = with_own_words(draft.data.get("wishes", ""), text, talk.language)
     if _too_long(talk, draft, message, step, text):
         return
     problem = complaint(talk, step, text)
@@ -88,7 +87,7 @@ def wish(talk: Talk, call: CallbackQuery, press: Press, draft: Draft) -> None:
     if reachable(draft.data, Step.WISHES) is not Step.WISHES:
         talk.ask(draft, instead_of=pressed_message(call))
         return
-    wishes = with_chip(draft.data.get("wishes", ""), press.arguments[1], press.last == "1", talk.user.language)
+    wishes = with_chip(draft.data.get("wishes", ""), press.arguments[1], press.last == "1", talk.language)
     talk.ask(talk.keep(state=Step.WISHES, wishes=wishes), instead_of=pressed_message(call))
 
 
@@ -106,5 +105,5 @@ def count(talk: Talk, call: CallbackQuery, press: Press, draft: Draft) -> None:
 
 def drop(talk: Talk, call: CallbackQuery, _press: Press, draft: Draft) -> None:
     """Forgets the draft."""
-    drafts.clear(draft.chat_id, draft.user_id)
-    talk.tell("dropped", instead_of=pressed_message(call))
+    drafts.clear(talk.chat_id, talk.user_id)
+    talk.close(draft, besides=talk.tell("dropped", instead_of=pressed_message(call)))

@@ -1,16 +1,17 @@
-"""From rows to words: an order's living card, the caption of a video, the notice of a failure, an operator's alert.
+"""From rows to words: an order's living card, captions, failure notices, the history, the ledger, operators' alerts.
 
 Pure: no queries, no Telegram. What comes out fits Telegram's limits whatever the customer typed.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from neurocards import clock
 from neurocards.buttons import Button, Rows, data
 from neurocards.jobs import state
-from neurocards.models import Job, Order
+from neurocards.models import Job, LedgerEntry, Order
 from neurocards.orders import price
 from neurocards.texts import Html, cut, say, title
 
@@ -27,6 +28,9 @@ REMEDIES: dict[str, tuple[str, ...]] = {
 }
 # Failures that may pass: the same order once more.
 PASSING = ("billing", "rate_limit", "temporary", "configuration", "unknown", "deadline")
+
+# Customers sell in Russia; Moscow has kept one offset since 2014.
+MOSCOW = timezone(timedelta(hours=3))
 
 
 @dataclass(frozen=True)
@@ -163,6 +167,50 @@ def _restyle(order: Order, language: str) -> Button:
 
 def _rephoto(order: Order, language: str) -> Button:
     return say("button-rephoto", language), data("rephoto", order.id)
+
+
+def history(jobs: Sequence[Job], more: bool, paged: bool, language: str) -> Screen:
+    """A page of finished videos, each with its order loaded, a button each; something to do even when there is none.
+
+    `more`: older ones follow. `paged`: newer ones came before.
+    """
+    if jobs:
+        text = "\n".join([say("history", language), *(_history_line(job, language) for job in jobs)])
+    else:
+        text = say("history-end" if paged else "history-empty", language)
+    newest: list[Button] = [(say("button-newest", language), data("newest"))] if paged else []
+    older: list[Button] = [(say("button-older", language), data("older", jobs[-1].id))] if more else []
+    rows = [row for row in ([*([_video(job, language)] for job in jobs), [*newest, *older]]) if row]
+    return Screen(text, rows or [[(say("button-new", language), data("new"))]])
+
+
+def _history_line(job: Job, language: str) -> Html:
+    name = video_name(job.order, job)
+    return say("history-line", language, video=name, date=_day(job.finished_at), title=title(job.order.description))
+
+
+def _video(job: Job, language: str) -> Button:
+    # A label is no HTML: the customer's words go in as they are.
+    name = Html(title(job.order.description, 24))
+    return say("button-video", language, video=video_name(job.order, job), title=name), data("video", job.id)
+
+
+def statement(entries: Sequence[LedgerEntry], balance: int, language: str, support: str) -> Screen:
+    """The balance, what moved it last, and how to get more."""
+    lines = [_entry(entry, language) for entry in entries]
+    moved = "\n".join([say("balance-entries", language), *lines]) if lines else ""
+    parts = (say("balance", language, balance=balance), moved, say("balance-top-up", language, support=support))
+    return Screen("\n\n".join(filter(None, parts)))
+
+
+def _entry(entry: LedgerEntry, language: str) -> Html:
+    kind = "taken" if entry.kind == "grant" and entry.amount < 0 else entry.kind
+    amount = f"{entry.amount:+d}".replace("-", "\u2212")
+    return say(f"entry-{kind}", language, date=_day(entry.created_at), amount=amount)
+
+
+def _day(moment: datetime) -> str:
+    return moment.astimezone(MOSCOW).strftime("%d.%m.%Y")
 
 
 def alert(payload: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from peewee import SQL, Expression, fn
+from peewee import Expression, fn
 
 from neurocards import clock
 from neurocards.errors import LostClaim
@@ -98,9 +98,13 @@ def _take(which: Expression, stage: str, process: str, **changes: Any) -> list[J
     return list(rows.execute())
 
 
-def forward(job: Job, to: str, reason: str, due_in: float = 0.0, **facts: Any) -> None:
-    """Moves a claimed job to its next stage with what was found out, and lets go of it. `due_in` is in seconds."""
-    _move(job, _held(job), ("processing", to), reason, due_at=clock.after(due_in), reclaims=0, **facts)
+def forward(job: Job, to: str, reason: str, due_in: float | None = None, **facts: Any) -> None:
+    """Moves a claimed job to its next stage with what was found out, and lets go of it.
+
+    It is looked at in `due_in` seconds, or at once: the caller then sends the message, and the sweep only a lost one's successor.
+    """
+    woken = {"woken_at": NOW} if due_in is None else {}
+    _move(job, _held(job), ("processing", to), reason, due_at=clock.after(due_in or 0.0), reclaims=0, **woken, **facts)
 
 
 def again(job: Job, stage: str, reason: str, due_in: float, **facts: Any) -> None:
@@ -151,7 +155,7 @@ def _move(
     job: Job, guard: Expression, to: tuple[str, str | None], reason: str, actor: str | None = None, **changes: Any
 ) -> None:
     status, stage = to
-    changed = Job.update(status=status, stage=stage, woken_at=None, **_FREE, **changes).where(guard).execute()
+    changed = Job.update(**{"woken_at": None, **_FREE, **changes}, status=status, stage=stage).where(guard).execute()
     if changed != 1:
         raise LostClaim(f"job {job.id} is no longer in {state(job)} under this claim ({reason})")
     _record(job.id, (job.status, job.stage), to, reason, actor or job.claimed_by or "scheduler")
@@ -187,11 +191,6 @@ def wake_due(stage: str | None, limit: int, lease: float) -> list[int]:
     )
     rows = Job.update(woken_at=NOW).where(Job.id.in_(due)).returning(Job.id).execute()
     return sorted(job.id for job in rows)
-
-
-def mark_woken(job_id: int) -> None:
-    """Notes that a message for the job is about to be sent, so that the sweep doesn't send another at once."""
-    Job.update(woken_at=SQL("clock_timestamp()")).where((Job.id == job_id) & Job.claim_token.is_null()).execute()
 
 
 def new_process_id(host: str, pid: int) -> str:

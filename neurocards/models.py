@@ -212,6 +212,7 @@ class Outgoing(Row):
     attempts = SmallIntegerField(constraints=[SQL("DEFAULT 0")])
     due_at = DateTimeTZField(constraints=[SQL("DEFAULT now()")])
     woken_at = DateTimeTZField(null=True)
+    taken_until = DateTimeTZField(null=True)
     sent_at = DateTimeTZField(null=True)
     error = TextField(null=True)
     created_at = DateTimeTZField(constraints=[SQL("DEFAULT now()")])

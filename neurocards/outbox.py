@@ -6,14 +6,14 @@ Three kinds: a card to redraw (asked for again while it waits: still one row), a
 from datetime import UTC, datetime
 from typing import Any
 
-from peewee import fn
+from peewee import Case, Expression, fn
 
 from neurocards import clock
 from neurocards.models import NOW, Order, Outgoing
 
 # One card is edited at most this often (real seconds): edits and sends share Telegram's limit, and the video must have room.
 CARD_PAUSE = 3.0
-# A taken row that was not settled is taken again after this (real seconds).
+# A row taken by somebody who then died is taken again after this (real seconds).
 LEASE = 60.0
 MAX_ATTEMPTS = 10
 
@@ -21,13 +21,12 @@ MAX_ATTEMPTS = 10
 def redraw_card(order: Order | int) -> None:
     """Asks for the order's card to be drawn as things stand then; within the caller's transaction."""
     row = order if isinstance(order, Order) else Order.get_by_id(order)
-    pause = fn.GREATEST(NOW, fn.COALESCE(Outgoing.sent_at, NOW) + clock.interval(CARD_PAUSE))
+    waiting = Outgoing.sent_at.is_null()
+    rested = fn.GREATEST(NOW, Outgoing.sent_at + clock.interval(CARD_PAUSE))
+    afresh = {"version": Outgoing.version + 1, "sent_at": None, "woken_at": None, "attempts": 0, "error": None}
     Outgoing.insert(key=f"card:{row.id}", kind="card", chat_id=row.chat_id, payload={"order": row.id}).on_conflict(
-        conflict_target=[Outgoing.key],
-        update={
-            "version": Outgoing.version + 1, "due_at": pause, "sent_at": None, "woken_at": None, "attempts": 0, "error": None,
-        },
-    ).execute()  # fmt: skip
+        conflict_target=[Outgoing.key], update={**afresh, "due_at": Case(None, ((waiting, Outgoing.due_at),), rested)}
+    ).execute()
 
 
 def notify(job_id: int, chat_id: int, what: str, **payload: Any) -> None:
@@ -47,52 +46,47 @@ def _once(key: str, kind: str, chat_id: int, payload: dict[str, Any]) -> None:
     Outgoing.insert(key=key, kind=kind, chat_id=chat_id, payload=payload).on_conflict_ignore().execute()
 
 
+def _open() -> Expression:
+    free = Outgoing.taken_until.is_null() | (Outgoing.taken_until < NOW)
+    return Outgoing.sent_at.is_null() & Outgoing.error.is_null() & (Outgoing.due_at <= NOW) & free
+
+
 def wake_due(limit: int, lease: float) -> list[int]:
     """Ids of rows to be sent now, marked as woken; one woken less than `lease` real seconds ago is left alone."""
     due = (
         Outgoing.select(Outgoing.id)
-        .where(Outgoing.sent_at.is_null() & Outgoing.error.is_null() & (Outgoing.due_at <= NOW))
-        .where(Outgoing.woken_at.is_null() | (Outgoing.woken_at < clock.in_real(-lease)))
+        .where(_open() & (Outgoing.woken_at.is_null() | (Outgoing.woken_at < clock.in_real(-lease))))
         .order_by(Outgoing.due_at)
         .limit(limit)
         .for_update("FOR UPDATE SKIP LOCKED")
     )
-    return sorted(
-        row.id for row in Outgoing.update(woken_at=NOW).where(Outgoing.id.in_(due)).returning(Outgoing.id).execute()
-    )
+    return sorted(row.id for row in Outgoing.update(woken_at=NOW).where(Outgoing.id.in_(due)).returning(Outgoing.id).execute())
 
 
 def take(outgoing_id: int) -> Outgoing | None:
-    """Leases a row for sending by moving its `due_at`; None when it is sent, not due or taken."""
-    rows = (
-        Outgoing.update(due_at=clock.in_real(LEASE), attempts=Outgoing.attempts + 1)
-        .where(
-            (Outgoing.id == outgoing_id)
-            & Outgoing.sent_at.is_null()
-            & Outgoing.error.is_null()
-            & (Outgoing.due_at <= NOW)
-        )
-        .returning(Outgoing)
-        .execute()
-    )
+    """Leases a row for telling it; None when it is told, not due, or somebody else is at it.
+
+    One at a time: two drawings of a card at once could leave the older one on top.
+    """
+    taken = {"taken_until": clock.in_real(LEASE), "attempts": Outgoing.attempts + 1}
+    rows = Outgoing.update(taken).where((Outgoing.id == outgoing_id) & _open()).returning(Outgoing).execute()
     return next(iter(rows), None)
 
 
 def sent(row: Outgoing) -> None:
-    """Told. A card asked for again meanwhile stays open and is drawn again."""
-    Outgoing.update(sent_at=NOW).where((Outgoing.id == row.id) & (Outgoing.version == row.version)).execute()
-    pause = clock.in_real(CARD_PAUSE)
-    Outgoing.update(due_at=pause, woken_at=None).where(
-        (Outgoing.id == row.id) & (Outgoing.version != row.version)
-    ).execute()
+    """Told. A card asked for again meanwhile stays open and is drawn again after a pause."""
+    same = (Outgoing.id == row.id) & (Outgoing.version == row.version)
+    if not Outgoing.update(sent_at=NOW, taken_until=None).where(same).execute():
+        postpone(row, CARD_PAUSE)
 
 
 def postpone(row: Outgoing, seconds: float) -> None:
     """Not told: once more in `seconds` of real time, at most MAX_ATTEMPTS times in all."""
     error = "gave up" if row.attempts >= MAX_ATTEMPTS else None
-    Outgoing.update(due_at=clock.in_real(seconds), woken_at=None, error=error).where(Outgoing.id == row.id).execute()
+    later = {"due_at": clock.in_real(seconds), "woken_at": None, "taken_until": None, "error": error}
+    Outgoing.update(later).where(Outgoing.id == row.id).execute()
 
 
 def drop(row: Outgoing, reason: str) -> None:
     """Can't be told at all, such as to someone who blocked the bot."""
-    Outgoing.update(error=reason[:200]).where(Outgoing.id == row.id).execute()
+    Outgoing.update(error=reason[:200], taken_until=None).where(Outgoing.id == row.id).execute()

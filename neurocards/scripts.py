@@ -3,7 +3,8 @@
 from neurocards.models import Order
 
 _RULES = (
-    "Answer with the prompt alone: one paragraph of English, at most 900 characters, for an image-to-video model that starts from the photo. "
+    "Answer with the prompt alone: one paragraph of English, at most 900 characters, for an image-to-video model "
+    "that starts from the photo. "
     "Vertical 9:16, about eight seconds, natural sound. Keep the product exactly as on the photo: shape, colours, label. "
     "No on-screen text, no logos that are not on the photo, no claims about health, prices or competitors. "
     "Describe the scene, the movement of the camera, what happens with the product, light and sound. "

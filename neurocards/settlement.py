@@ -85,9 +85,8 @@ def _fail(app: App, job: Job, failure: Failure, decision: Decision) -> None:
     attempts.end(job.id, "failed", failure.text)
     if job.stage == "script" and failure.category != "USER_ERROR":
         plain = scripts.plain_prompt(Order.get_by_id(job.order_id))
-        jobs.forward(
-            job, "submit", f"no script: {failure.category}: {failure.text}", prompt=plain, prompt_source="plain"
-        )
+        why = f"no script: {failure.category}: {failure.text}"
+        jobs.forward(job, "submit", why, due_in=0.0, prompt=plain, prompt_source="plain")
         _alert(app, "script_fallback", job, failure)
         return
     give_up(app, job, failure, f"{failure.category}: {failure.why}: {failure.text}")

@@ -287,22 +287,20 @@ class User:
         fits = (lambda message: wanted in message.text) if isinstance(wanted, str) else wanted
         deadline = time.monotonic() + timeout
         while True:
-            changed = self._changed_since_action() if fresh else None
-            # After the events: a change that is known of is shown already.
+            # Events first, messages second: a change that is known of is shown, and one that isn't ends the wait below.
+            known = self.events(self._last_action) if fresh else []
             state = self._messages()
             shown = [_message(view) for view in state["messages"]]
-            candidates = [message for message in shown if changed is None or message.id in changed]
+            changed = {event["message"]["id"] for event in known if event["kind"] in ("message", "edit")}
+            candidates = [message for message in shown if message.id in changed] if fresh else shown
             found = next((message for message in reversed(candidates) if fits(message)), None)
             if found:
                 return found
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TimeoutError(f"no such message within {timeout} s; the chat:\n" + "\n".join(map(str, shown)))
-            self.events(state["last"], min(left, _POLL_SECONDS))
-
-    def _changed_since_action(self) -> set[int]:
-        events = self.events(self._last_action)
-        return {event["message"]["id"] for event in events if event["kind"] in ("message", "edit")}
+            seen = state["last"] if not fresh else known[-1]["n"] if known else self._last_action
+            self.events(seen, min(left, _POLL_SECONDS))
 
     def download(self, file_id: str) -> bytes:
         """The bytes of a file shown in the chat. Raises HTTPError when there are none."""

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -81,17 +81,19 @@ class Child:
 
 
 class Local:
-    """Everything up, from `with` to its end. `settings` are further environment variables for bot and workers."""
+    """Everything up, from `with` to its end. `settings` are further environment variables for bot and workers,
+    `worker_options` arguments of `run_workers.py`."""
 
     def __init__(
         self, folder: Path, *, time_scale: float = 1.0, port: int = 0, keep_data: bool = False,
-        prepared_video: bool = False, settings: Mapping[str, str] | None = None,
+        prepared_video: bool = False, settings: Mapping[str, str] | None = None, worker_options: Sequence[str] = (),
     ) -> None:  # fmt: skip
         self.folder = folder
         self.sandbox = Sandbox(port, time_scale, prepared_video, journal_file=folder / "journal.jsonl")
         self._time_scale = time_scale
         self._keep_data = keep_data
         self._settings = dict(settings or {})
+        self._worker_options = worker_options
         self._undo = ExitStack()
         self.children: list[Child] = []
 
@@ -129,8 +131,8 @@ class Local:
         migration = Child("migrate", [str(ROOT / "scripts" / "migrate_db.py")], self.environment, self.folder)
         if migration.wait() != 0:
             raise StartFailed(f"the database could not be made:\n{migration.tail()}")
-        for name in ("run_bot", "run_workers"):
-            child = Child(name, [str(ROOT / f"{name}.py")], self.environment, self.folder)
+        for name, options in (("run_bot", ()), ("run_workers", self._worker_options)):
+            child = Child(name, [str(ROOT / f"{name}.py"), *options], self.environment, self.folder)
             undo.callback(child.stop)
             self.children.append(child)
         self._wait_until_ready()

@@ -28,6 +28,8 @@ GONE = (
 )
 # A model that is only busy is not gone.
 LASTING = r"^(?!.*(?:temporar|overload|busy|demand|capacity|at the moment|right now|currently|later|maint)).*"
+# The rest of the sentence; the dot in a model's name doesn't end one.
+REST = r"(?:[^.;:]|\.(?=\S)){0,60}"
 FIELD = r"(?:parameter|param|argument|field|property|option)s?"
 TYPE = r"(?:array|string|number|integer|int|boolean|bool|object|list|float|url|positive)"
 
@@ -69,6 +71,7 @@ RULES: tuple[Rule, ...] = (
         "BILLING",
         "no_credit",
         rf"{MONEY}\b[^.]{{0,40}}{LACK}",
+        rf"{MONEY} (?:is )?(?:less|lower) than",
         rf"{LACK} (?:\w+ ){{0,3}}(?:{MONEY}|points)\b",
         rf"(?:\b(?:no|zero|out of|lack of|low on|without)|{NOT} have) (?:\w+ ){{0,2}}{MONEY}\b",
         rf"(?:add|buy|purchase|deposit) (?:more |some )?{MONEY}|(?:requires?|costs?|needs?) \d+ (?:\w+ )?credits",
@@ -109,7 +112,8 @@ RULES: tuple[Rule, ...] = (
         r"too many (?:\w+ ){0,3}(?:request|call|attempt|task|job|submission|generation|quer(?:y|ies)|connection)",
         r"throttl|\b(?:qps|rpm|tpm|rps)\b|concurren(?:t|cy)|slow down|too (?:fast|quickly)|resource (?:\w+ )*exhausted",
         r"\brequests?\b.{0,30}\blimit|\blimit\b.{0,30}\brequests|number of (?:\w+ )?(?:requests|calls|tasks|jobs)\b",
-        r"(?:request|call|quer\w+|task)s? per (?:second|minute|hour)",
+        r"(?:request|call|quer\w+|task)s? per (?:second|minute|hour)|\brequests? exceed",
+        r"\d (?:generation|task|job)s? in progress",
         r"(?:max\w*|limit|reached).{0,30}(?:running|active|pending|queued|parallel) (?:task|job|generation)",
         r"(?:running|active|pending|queued|parallel) (?:task|job|generation)s?.{0,30}(?:limit|exceed|max)",
         r"频繁|限流|并发",
@@ -118,10 +122,11 @@ RULES: tuple[Rule, ...] = (
         "model gone",
         "CONFIGURATION",
         "model_unknown",
-        LASTING + rf"\bmodels?\b[^.;:]{{0,60}}(?:\b{GONE}|n't (?:exist|supported|available))",
-        LASTING + rf"\b(?:feature|function|endpoint|interface|operation)\b[^.;]{{0,40}}\b{GONE}",
+        LASTING + rf"\bmodels?\b{REST}(?:\b{GONE}|n't (?:exist|supported|available))",
+        LASTING + rf"\b(?:feature|function|endpoint|interface|operation)\b{REST}\b{GONE}",
         r"(?:unknown|unsupported|invalid|no such|non ?existent|deprecated|unrecogni[sz]ed) (?:\w+ )?models?\b",
-        r"page does(?: not|n't) exist|\bmodel\b.{0,20}(?:access|unknown)|access to (?:this|the) model|valid model\b",
+        r"page does(?: not|n't) exist|\bmodel\b.{0,20}(?:access|unknown)",
+        r"(?:access to|permission for) (?:this|the) model|valid model\b",
         r"\b(?:discontinued|sunset)\b",
         r"模型.{0,10}(?:不存在|不支持|下线)",
     ),
@@ -163,16 +168,18 @@ RULES: tuple[Rule, ...] = (
         rf"(?:real|photo ?realistic|realistic|famous|prominent|real life) (?:\w+ )?{PEOPLE}\b",
         rf"{SHOWS} (?:\w+ ){{0,4}}{PEOPLE}\b|\b{PEOPLE}\b.{{0,30}}(?:detected|{BARRED})",
         r"public figure|politician|celebrit|likeness|\bminors\b|under ?age|child safety|public error (?:user )?minor",
-        r"deep ?fake|impersonat|biometric|\bprivacy|真人|人脸|肖像",
+        r"deep ?fake|impersonat|\bcameo|biometric|\bprivacy|真人|人脸|肖像",
     ),
     rule(
         "someone's rights",
         "USER_ERROR",
         "copyright",
         r"copy ?right|trade ?mark|intellectual property|infring|similarity to|recitation",
-        r"\bip (?:infring|rights?|input|filter|violation)|third party (?:content|material|rights?|propert\w+|brands?|ip)",
+        r"\bip (?:infring|rights?|input|filter|violation)",
+        r"third party (?:content|material|rights?|propert\w+|brands?|ip)",
         r"(?:licensed|protected) (?:character|content|brand|material)",
-        rf"\b(?:contain\w*|includ\w*|detect\w*|show\w*) (?:\w+ ){{0,3}}(?:brand|logo)|\b(?:brand|logo)s?\b.{{0,30}}{BARRED}",
+        r"\b(?:contain\w*|includ\w*|detect\w*|show\w*) (?:\w+ ){0,3}(?:brand|logo)",
+        rf"\b(?:brand|logo)s?\b.{{0,30}}{BARRED}",
         r"版权|侵权",
     ),
     rule(
@@ -188,9 +195,10 @@ RULES: tuple[Rule, ...] = (
         r"(?:blocked|rejected|refused|banned|filtered|restricted)",
         r"(?:not|n't|fail\w*)(?: to)? (?:pass|meet)(?:ed|ing)? .{0,40}(?:review|audit|moderat|check|standard)",
         r"content (?:filter|check|review|audit|security|control|risk|restriction)|content inspection|audit",
-        r"(?:illegal|prohibited|forbidden|disallowed|banned) (?:content|words?|activit|goods|material|items?)|prohibited",
+        r"(?:illegal|prohibited|forbidden|disallowed|banned) (?:content|words?|activit|goods|material|items?)",
+        r"prohibited",
         r"content\b.{0,40}(?:not (?:allowed|permitted|compliant)|(?:can't|can ?not|could not|couldn't) be processed)",
-        r"\bcomply\b|public error .{0,40}filter|违规|违反|敏感|审核",
+        r"\bcomply\b|terms of (?:service|use)|public error .{0,40}filter|违规|违反|敏感|审核",
     ),
     rule(
         "image format",
@@ -201,10 +209,12 @@ RULES: tuple[Rule, ...] = (
         r"(?! urls?| size| dim| ratio| links?)",
         rf"\b(?:{PICTURE}|mime) (?:\w+ )?(?:format|type|extension)s?\b.{{0,40}}(?:{BAD}|{NOT}|must|should|only|error|un)",
         rf"\b{PICTURE}\b.{{0,40}}(?:corrupt|damaged|broken|truncated|decod|not a valid image|not an image)",
+        rf"\b{PICTURE}\b.{{0,40}}(?:{CANT}|not) be (?:parsed|processed|identified|recogni[sz]ed|converted)",
         rf"{CANT} (?:to )?(?:decode|identify|process|parse|recogni[sz]e|convert) (?:\w+ ){{0,3}}{PICTURE}\b",
         rf"{CANT} .{{0,20}}\b{PICTURE} (?:format|type)|\b(?:only|{PICTURE})\b.{{0,30}}\b(?:jpe?g|png|webp)\b",
         r"\b(?:gif|webp|heic|bmp|tiff?|avif|svg|jpe?g|png)\b.{0,20}(?:not|n't) supported",
-        r"\b(?:format|type) (?:of )?(?:the )?(?:\w+ )?(?:image|file|picture)s?\b|\bsupported (?:image |file )?formats?\b",
+        r"\b(?:format|type) (?:of )?(?:the )?(?:\w+ )?(?:image|file|picture)s?\b",
+        r"\bsupported (?:image |file )?formats?\b",
     ),
     rule(
         "image size",
@@ -235,7 +245,9 @@ RULES: tuple[Rule, ...] = (
         r"(?:can ?not|can't|must not|should not) (?:be|exceed)|\bmust (?:be|have)\b|out of range|operation not found",
         r"\bshould be (?:one|between|in|at|less|greater)|\b(?:is|are) (?:invalid|illegal|null|undefined)\b|unsupported",
         r"(?:invalid|illegal|malformed|bad) (?:\w+ )?(?:request|input|url|duration|ratio|resolution|size|mode|id|format)\b",
-        rf"{NOT} (?:supported|valid)\b",
+        rf"{NOT} (?:supported|valid)\b|does {NOT} support|doesn't support|\bis missing\b|method not allowed",
+        r"cannot read propert",
+        r"resource not found|\bduration\b.{0,20}(?:exceed|too long|input should)",
     ),
     rule(
         "moderation, by its advice",
@@ -265,7 +277,9 @@ RULES: tuple[Rule, ...] = (
         r"queue\b.{0,20}\b(?:full|too long)|unavailable|not available|connection|network|\bsocket|went wrong",
         r"(?:failed|unable|could not|couldn't) (?:to )?(?:generate|create|submit|start|save|upload|render|get|complete)",
         r"(?:system|service|provider|database|runtime|backend) (?:error|failure|abnormal)|returned (?:an )?error",
-        r"\bis down\b|\b50[0-4]\b|task expired|temporar|not ready|is processing|check back|cancel(?:l)?ed|aborted",
-        r"try again in \d|繁忙|超时|稍后|系统异常",
+        r"\bis down\b|\b50[0-4]\b|\be(?:conn(?:reset|refused|aborted)|timedout)\b|\beof\b|task expired|temporar",
+        r"not ready|is processing|check back|cancel(?:l)?ed|aborted",
+        r"\bdeadline|still running|pool exhausted|error (?:in |while )?generating|error occurred|try again in \d|繁忙",
+        r"超时|稍后|系统异常",
     ),
 )

@@ -37,7 +37,7 @@ def _cut(prompt: str, limit: int) -> str:
     if len(prompt) <= limit:
         return prompt
     head = prompt[: limit + 1].rpartition(" ")[0]
-    return head if len(head) > limit // 2 else prompt[:limit]
+    return head if len(head) >= limit // 2 else prompt[:limit]
 
 
 # The documented type of this duration changed from string to number within three weeks; 4, 8 and 12 are in both sets.

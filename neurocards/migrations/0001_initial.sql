@@ -193,8 +193,9 @@ CREATE TABLE outbox (
     payload     jsonb       NOT NULL DEFAULT '{}',
     version     integer     NOT NULL DEFAULT 1,                            -- a card asked for again while it is being drawn is drawn again
     attempts    smallint    NOT NULL DEFAULT 0,
-    due_at      timestamptz NOT NULL DEFAULT now(),                        -- moved ahead by whoever takes the row: its lease
-    woken_at    timestamptz,
+    due_at      timestamptz NOT NULL DEFAULT now(),
+    woken_at    timestamptz,                                               -- when a message was last sent for it
+    taken_until timestamptz,                                               -- somebody is telling it; after this, somebody else may
     sent_at     timestamptz,
     error       text,                                                      -- given up: why
     created_at  timestamptz NOT NULL DEFAULT now()

@@ -95,5 +95,8 @@ def cut(text: str, limit: int) -> str:
 
 
 def title(description: str, limit: int = 40) -> str:
-    """A product's short name for cards and buttons: the first line of its description."""
-    return cut(description.strip().split("\n", 1)[0], limit)
+    """A product's short name for cards and buttons: the first line of its description, cut between words if it can be."""
+    line = description.strip().split("\n", 1)[0]
+    short = cut(line, limit)
+    words = short.rpartition(" ")[0].rstrip(" ,.;:—-")
+    return short if short == line or units(words) < limit / 2 else f"{words}…"

@@ -236,18 +236,24 @@ async function receive(events) {
 }
 
 async function follow(after) {
-  for (let pause = 500; ; ) {
+  for (;;) {
     try {
       const { events, last } = await call("GET", `${API}/events?after=${after}&wait=25`);
-      if (!$("offline").hidden) location.reload(); // a restarted sandbox has forgotten this chat
       after = last;
-      pause = 500;
       await receive(events);
     } catch {
-      $("offline").hidden = false;
-      await new Promise((resolve) => { setTimeout(resolve, pause); });
-      pause = Math.min(pause * 2, 8000);
+      await comeBack();
     }
+  }
+}
+
+/** Waits until the sandbox answers again, and starts over: a restarted one has forgotten this chat. */
+async function comeBack() {
+  $("offline").hidden = false;
+  for (let pause = 500; ; pause = Math.min(pause * 2, 4000)) {
+    await new Promise((resolve) => { setTimeout(resolve, pause); });
+    const healthy = await call("GET", "/sandbox/health").catch(() => null);
+    if (healthy) return location.reload();
   }
 }
 

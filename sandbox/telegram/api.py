@@ -55,6 +55,8 @@ class _Exchange:
             response = json_response(body, refused.code)
             if refused.retry_after:
                 response.headers["Retry-After"] = str(refused.retry_after)
+        finally:
+            self._params.close()
         self._record(body, response.status_code)
         return response
 

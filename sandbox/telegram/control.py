@@ -31,7 +31,7 @@ from flask import Blueprint, Response, abort, jsonify, request, send_file
 
 from sandbox.control import MAX_WAIT_SECONDS, json_object, refusal
 from sandbox.journal import fingerprint
-from sandbox.telegram.attachments import attachments, fields, media_of
+from sandbox.telegram.attachments import Submission, media_of
 from sandbox.telegram.limits import MESSAGE_LIFETIME_SECONDS
 from sandbox.telegram.media import MediaFactory
 from sandbox.telegram.people import Actor, Impossible
@@ -105,17 +105,17 @@ def _person(chat: Chat) -> Json:
 def _add_words(api: Blueprint, telegram: Telegram) -> None:
     @api.post("/chats/<int:user_id>/text")
     def say(user_id: int) -> Json:
-        return _actor(telegram, user_id).say(str(fields().get("text", ""))).json()
+        return _actor(telegram, user_id).say(Submission(request).text("text")).json()
 
     @api.post("/chats/<int:user_id>/edit")
     def edit(user_id: int) -> Json:
-        body = fields()
-        return _actor(telegram, user_id).edit(int(body.get("message_id", 0)), str(body.get("text", ""))).json()
+        body = Submission(request)
+        return _actor(telegram, user_id).edit(int(body.text("message_id") or 0), body.text("text")).json()
 
     @api.post("/chats/<int:user_id>/location")
     def location(user_id: int) -> Json:
-        body = fields()
-        place = float(body.get("latitude", 55.7558)), float(body.get("longitude", 37.6173))
+        body = Submission(request)
+        place = float(body.text("latitude") or 55.7558), float(body.text("longitude") or 37.6173)
         return _actor(telegram, user_id).place(*place).json()
 
     @api.post("/chats/<int:user_id>/<any(block, unblock):what>")
@@ -126,18 +126,18 @@ def _add_words(api: Blueprint, telegram: Telegram) -> None:
 def _add_files(api: Blueprint, telegram: Telegram) -> None:
     @api.post("/chats/<int:user_id>/<any(photo, document, video):kind>")
     def send(user_id: int, kind: str) -> Json:
-        actor, factory = _actor(telegram, user_id), _factory(telegram)
-        media = media_of(factory, kind, attachments(telegram.files, kind)[0])
-        return actor.send(media, str(fields().get("caption") or "")).json()
+        actor, factory, body = _actor(telegram, user_id), _factory(telegram), Submission(request)
+        media = media_of(factory, kind, body.uploads(telegram.files, kind)[0])
+        return actor.send(media, body.text("caption")).json()
 
     @api.post("/chats/<int:user_id>/album")
     def album(user_id: int) -> Json:
-        actor, factory = _actor(telegram, user_id), _factory(telegram)
-        photos = attachments(telegram.files, "photo")
+        actor, factory, body = _actor(telegram, user_id), _factory(telegram), Submission(request)
+        photos = body.uploads(telegram.files, "photo")
         if not 2 <= len(photos) <= 10:
             raise Impossible("an album has 2 to 10 photos")
         media = [media_of(factory, "photo", one) for one in photos]
-        return actor.album(media, str(fields().get("caption") or "")).json()
+        return actor.album(media, body.text("caption")).json()
 
     @api.post("/chats/<int:user_id>/<any(sticker, voice):kind>")
     def small(user_id: int, kind: str) -> Json:

@@ -8,6 +8,7 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from sandbox.telegram.errors import ApiError, bad_request
+from sandbox.telegram.multipart import read_multipart
 
 
 class Params:
@@ -22,9 +23,12 @@ class Params:
     def of(cls, request: Request) -> "Params":
         """Read the whole request. Raises ApiError 413 when it is too large, 400 when its JSON can't be read."""
         try:
-            # Touching the form reads the whole body: this is where one that is too large shows.
-            values: dict[str, str] = {**request.args.to_dict(), **_json_values(request), **request.form.to_dict()}
-            return cls(values, request.files.to_dict())
+            # Reading the body is where one that is too large shows.
+            if request.mimetype == "multipart/form-data":
+                values, files = read_multipart(request)
+            else:
+                values, files = {**_json_values(request), **request.form.to_dict()}, []
+            return cls({**request.args.to_dict(), **values}, {file.name or "": file for file in files})
         except RequestEntityTooLarge:
             raise ApiError(413, "Request Entity Too Large") from None
 
@@ -65,6 +69,11 @@ class Params:
     def file(self, name: str) -> FileStorage | None:
         """The uploaded file of the field `name`; an upload without any file name doesn't count as one."""
         return self._files.get(name)
+
+    def close(self) -> None:
+        """Close the uploads; whatever is needed of them has been stored by then."""
+        for file in self._files.values():
+            file.close()
 
     def journaled(self) -> dict[str, Any]:
         """What the journal should show of these parameters: files only by name and type."""

@@ -149,6 +149,44 @@ def test_a_bad_photo_is_refused(bot: Caller, anna: User, photo: bytes, why: str)
     assert refusal == f"Bad Request: {why}"
 
 
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        ('name="document"; filename="кружка.jpg"', "кружка.jpg"),
+        # So writes pyTelegramBotAPI, for every upload of the process once it has sent a file.
+        ('name="document"; filename=моя кружка.jpg', "моя кружка.jpg"),
+        ("filename=a.bin ; name=document", "a.bin"),
+        ('name="document"; filename=""', "file"),
+    ],
+)
+def test_a_file_name_is_read_however_it_is_written(bot: Caller, anna: User, header: str, name: str) -> None:
+    # Given a body with this header
+    parts = [
+        f'--x\r\nContent-Disposition: form-data; name="chat_id"\r\n\r\n{anna.id}',
+        f"--x\r\nContent-Disposition: form-data; {header}\r\n\r\nbytes",
+        "--x--\r\n",
+    ]
+    # When it is sent
+    answer = bot.session.post(
+        f"{bot.url}/bot{bot.token}/sendDocument",
+        data="\r\n".join(parts).encode(),
+        headers={"Content-Type": "multipart/form-data; boundary=x"},
+        timeout=10,
+    ).json()
+    # Then the file and its name arrive
+    assert (answer["result"]["document"]["file_name"], answer["result"]["document"]["file_size"]) == (name, 5)
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["", "--x", "--x\r\n\r\n", "--x\r\nContent-Disposition: form-data\r\n\r\na\r\n--x--", "--x\r\nA: b\r\n\r\na"],
+)
+def test_a_broken_form_is_refused(bot: Caller, body: str) -> None:
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    answer = bot.session.post(f"{bot.url}/bot{bot.token}/getMe", data=body.encode(), headers=headers, timeout=10)
+    assert (answer.status_code, answer.json()["error_code"]) == (400, 400)
+
+
 def test_an_upload_over_50_mb_is_too_large(bot: Caller, anna: User) -> None:
     files = {"document": ("a.bin", bytes(50 * MB + 1))}
     assert bot.refused("sendDocument", files, chat_id=anna.id) == "Request Entity Too Large"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from neurocards import buttons, cards, texts
-from neurocards.models import Job, Order
+from neurocards.models import Job, LedgerEntry, Order
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 NASTY = "<b>Чашка & «блюдце» 😀\u202e" + "я" * 3000
@@ -177,6 +177,42 @@ def test_every_reason_is_explained(reason: str, language: str) -> None:
     # Given a reason; when it is looked up; then there is a why and a what next
     assert texts.say(f"why-{reason}", language)
     assert texts.say(f"next-{reason}", language, support="@help")
+
+
+def test_the_history_has_a_button_a_video_and_ways_to_other_pages() -> None:
+    # Given a page in the middle of many videos, one described with markup
+    jobs = [_job(n, "done", order=_order(id=12 + n, description="<b>Чашка & " + "я" * 900)) for n in (3, 2, 1)]
+    # When it is shown
+    screen = cards.history(jobs, more=True, paged=True, language="ru")
+    # Then each video has its line and its button, labels are plain, lines escaped, and there is a way back and on
+    pressed = [data for row in screen.buttons for _, data in row]
+    assert pressed == ["v1:video:73", "v1:video:72", "v1:video:71", "v1:newest", "v1:older:71"]
+    assert _labels(screen)[0].startswith("▶️ №15 · <b>Чашка & ") and texts.units(_labels(screen)[0]) < 45
+    assert "№15 · 23.11.2026 · &lt;b&gt;Чашка &amp;" in screen.text and texts.units(screen.text) < 1000
+
+
+def test_an_empty_history_is_no_dead_end() -> None:
+    # Given nobody's first visit and a page past the last
+    # When either is shown
+    # Then there is something to press
+    assert cards.history([], more=False, paged=False, language="ru").buttons == [[("🎬 Новое видео", "v1:new")]]
+    assert cards.history([], more=False, paged=True, language="ru").buttons == [[("⏮ К последним", "v1:newest")]]
+
+
+def test_a_statement_lists_what_moved_the_balance() -> None:
+    # Given the four kinds of movements, one of them late in the evening of Greenwich
+    late = datetime(2026, 11, 23, 22, tzinfo=UTC)
+    moved = [("refund", 1), ("debit", -1), ("grant", -2), ("grant", 10)]
+    entries = [LedgerEntry(kind=kind, amount=amount, created_at=late) for kind, amount in moved]
+    # When they are shown
+    text = cards.statement(entries, 8, "ru", "@help").text.replace("\u00a0", " ")
+    # Then each has its Moscow day, its amount with a sign, and its word
+    assert "На балансе 8 кредитов" in text and "@help" in text
+    assert [line for line in text.splitlines() if line.startswith("24.11.2026")] == [
+        "24.11.2026 · +1 · возврат за видео", "24.11.2026 · −1 · видео",
+        "24.11.2026 · −2 · списано", "24.11.2026 · +10 · начислено",
+    ]  # fmt: skip
+    assert cards.statement([], 0, "en", "@help").text.count("\n\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -287,3 +287,4 @@ def test_a_title_is_the_first_line() -> None:
     # Given a description of several lines; when its title is taken; then it is the first, cut short
     assert texts.title("Чашка\nфарфор") == "Чашка"
     assert texts.units(texts.title("ч" * 100)) == 40
+    assert texts.title("Чашка для капучино, тёмный фарфор, матовый", 32) == "Чашка для капучино, тёмный…"

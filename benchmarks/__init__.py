@@ -1,0 +1,1 @@
+"""Figures, not tests: each module is run by hand (`python -m benchmarks.latency`) and prints one JSON object as its last line."""
