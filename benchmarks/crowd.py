@@ -37,7 +37,10 @@ def query(url: str, sql: str) -> list[tuple[Any, ...]]:
 def percentiles(seconds: Sequence[float]) -> dict[str, float]:
     """p50, p95, p99 and the largest, in milliseconds."""
     ordered = sorted(seconds)
-    at = {name: ordered[min(len(ordered) - 1, int(len(ordered) * share))] for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))}
+    at = {
+        name: ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+        for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
+    }
     return {name: round(value * 1000, 1) for name, value in {**at, "max": ordered[-1]}.items()} | {"n": len(ordered)}
 
 

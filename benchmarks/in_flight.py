@@ -12,7 +12,8 @@ CUSTOMERS, EACH = 200, 5
 RENDER_SECONDS = 300
 PATIENCE = 1200.0
 STATES = """
-    SELECT count(*) FILTER (WHERE stage = 'render'), count(*) FILTER (WHERE status = 'done'), count(*) FILTER (WHERE status = 'failed')
+    SELECT count(*) FILTER (WHERE stage = 'render'), count(*) FILTER (WHERE status = 'done'),
+           count(*) FILTER (WHERE status = 'failed')
     FROM jobs"""
 
 
@@ -29,7 +30,12 @@ def main() -> None:
             ordered = time.monotonic() - began
             worker = children(local.children[-1].pid)[0]
             figures = watch(local.environment["DATABASE_URL"], worker)
-            report(orders=CUSTOMERS * EACH, ordering_seconds=round(ordered), seconds_in_all=round(time.monotonic() - began), **figures)
+            report(
+                orders=CUSTOMERS * EACH,
+                ordering_seconds=round(ordered),
+                seconds_in_all=round(time.monotonic() - began),
+                **figures,
+            )
 
 
 def watch(url: str, worker: int) -> dict[str, float]:
@@ -43,7 +49,13 @@ def watch(url: str, worker: int) -> dict[str, float]:
             most, at_most = rendering, memory
         highest = max(highest, memory)
         time.sleep(1)
-    return {"most_in_flight": most, "worker_mb_then": round(at_most), "worker_mb_highest": round(highest), "delivered": done, "failed": failed}
+    return {
+        "most_in_flight": most,
+        "worker_mb_then": round(at_most),
+        "worker_mb_highest": round(highest),
+        "delivered": done,
+        "failed": failed,
+    }
 
 
 if __name__ == "__main__":

@@ -50,7 +50,9 @@ def main() -> None:
             idle = walk(client, WALKS)
             order_all(client, IN_FLIGHT // 5, count=5)
             busy = walk(client, WALKS)
-            flying = query(local.environment["DATABASE_URL"], "SELECT count(*) FROM jobs WHERE status IN ('queued', 'processing')")[0][0]
+            flying = query(
+                local.environment["DATABASE_URL"], "SELECT count(*) FROM jobs WHERE status IN ('queued', 'processing')"
+            )[0][0]
     report(idle_ms=percentiles(idle), busy_ms=percentiles(busy), in_flight=flying)
 
 

@@ -14,8 +14,9 @@ class Drain(Middleware):
         """Hands prefetched messages to the other workers at once."""
         for consumer in worker.consumers.values():
             consumer.prefetch = 0
-            if consumer.consumer is not None:
-                consumer.consumer.prefetch = 0
+            inner: Any = consumer.consumer
+            if inner is not None:
+                inner.prefetch = 0
         unstarted: dict[str, list[Any]] = defaultdict(list)
         for item in iter_queue(worker.work_queue):
             unstarted[item.message.queue_name].append(item.message)

@@ -8,7 +8,7 @@ from middleware.classification import failed_jobs
 from neurocards import outbox
 from neurocards.app import App
 from neurocards.db import db
-from neurocards.errors import Failure, JobFailed
+from neurocards.errors import JobFailed
 from neurocards.policies import policy_for
 
 
@@ -28,7 +28,7 @@ class KeyRotation(Middleware):
                 self._report(key, failed)
 
     def _report(self, key: str, failed: JobFailed) -> None:
-        failure: Failure = failed.failure
+        failure = failed.failure
         action = policy_for(failure.category).key
         with db:
             if action == "cool":

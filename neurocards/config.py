@@ -2,7 +2,7 @@
 
 import re
 import sys
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, HttpUrl, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -119,8 +119,9 @@ SettingsType = TypeVar("SettingsType", bound=DatabaseSettings)
 
 def load(kind: type[SettingsType]) -> SettingsType:
     """Reads the environment and `.env`. Raises ConfigurationMistake with one line naming the first bad variable."""
+    nothing: dict[str, Any] = {}
     try:
-        return kind()
+        return kind(**nothing)
     except ValidationError as error:
         name = str(error.errors(include_input=False)[0]["loc"][0])
         missing = error.errors()[0]["type"] == "missing"

@@ -17,6 +17,7 @@ What a ProviderError means is a Failure, found by the plugins in `neurocards.cla
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 
 class NeurocardsError(Exception):
@@ -63,11 +64,15 @@ class Failure:
 
 
 class JobFailed(NeurocardsError):
-    """A stage failed under a claim. `claim` is the `jobs.Claim` that fences whatever is written next."""
+    """A stage failed under a claim: `claim` is the job's row as it was taken up, and fences whatever is written next.
 
-    def __init__(self, claim: object) -> None:
+    `failure` is what the classification found out; it begins as the least that can be said.
+    """
+
+    def __init__(self, claim: Any) -> None:
         super().__init__(str(claim))
         self.claim = claim
+        self.failure = Failure("UNKNOWN", "not classified")
 
 
 class LostClaim(NeurocardsError):

@@ -60,7 +60,9 @@ def wake_due(limit: int, lease: float) -> list[int]:
         .limit(limit)
         .for_update("FOR UPDATE SKIP LOCKED")
     )
-    return sorted(row.id for row in Outgoing.update(woken_at=NOW).where(Outgoing.id.in_(due)).returning(Outgoing.id).execute())
+    return sorted(
+        row.id for row in Outgoing.update(woken_at=NOW).where(Outgoing.id.in_(due)).returning(Outgoing.id).execute()
+    )
 
 
 def take(outgoing_id: int) -> Outgoing | None:

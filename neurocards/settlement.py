@@ -107,4 +107,6 @@ def _forget_upload(job: Job) -> None:
 
 def _alert(app: App, what: str, job: Job, failure: Failure) -> None:
     about = f"{what}:{failure.why}"
-    outbox.alert(app.settings.admins, about, job=job.id, order=job.order_id, provider=failure.provider, text=failure.text[:300])
+    outbox.alert(
+        app.settings.admins, about, job=job.id, order=job.order_id, provider=failure.provider, text=failure.text[:300]
+    )

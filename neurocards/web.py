@@ -52,7 +52,9 @@ def take_callback(nonce: str, body: Any) -> None:
         if isinstance(task_id, str) and 0 < len(task_id) <= 200:
             attempts.adopt(nonce, task_id)
         job_id = attempts.job_of(nonce)
+        if job_id is None:
+            return
         free = (Job.id == job_id) & (Job.stage == "render") & Job.claim_token.is_null()
-        due = job_id and Job.update(due_at=NOW, woken_at=NOW).where(free).execute()
+        due = Job.update(due_at=NOW, woken_at=NOW).where(free).execute()
     if due:
         dispatch.send("check", [job_id])

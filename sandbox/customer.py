@@ -7,7 +7,7 @@ from sandbox.client import ChatMessage, User
 from sandbox.local import ROOT
 
 PHOTO = ROOT / "sandbox" / "photos" / "coffee.jpg"
-TEXT = "Чашка для капучино с блюдцем, тёмный фарфор, 200 мл"
+TEXT = "Чашка для эспрессо с блюдцем, терракотовая керамика, 90 мл"
 # What the bot says while it looks at a photo, before it edits that message into its answer.
 LOOKING = "Смотрю фото"
 

@@ -70,9 +70,9 @@ def _video(anna: Customer, local: Local) -> ChatMessage:
 
 
 def _show(text: str, mine: bool) -> None:
-    title, colour, side = ("Анна", "cyan", "right") if mine else ("бот", "green", "left")
+    title, colour = ("Анна", "cyan") if mine else ("бот", "green")
     panel = Panel(Text(text), title=title, title_align="left", width=66, border_style=colour)
-    console.print(panel, justify=side)
+    console.print(panel, justify="right" if mine else "left")
 
 
 def _described(video: Path) -> str:

@@ -89,6 +89,7 @@ class Local:
         prepared_video: bool = False, settings: Mapping[str, str] | None = None, worker_options: Sequence[str] = (),
     ) -> None:  # fmt: skip
         self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
         self.sandbox = Sandbox(port, time_scale, prepared_video, journal_file=folder / "journal.jsonl")
         self._time_scale = time_scale
         self._keep_data = keep_data
@@ -98,7 +99,6 @@ class Local:
         self.children: list[Child] = []
 
     def __enter__(self) -> Self:
-        self.folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as undo:
             self._start(undo)
             self._undo = undo.pop_all()

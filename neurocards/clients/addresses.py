@@ -37,9 +37,10 @@ def is_web_url(url: object) -> bool:
         return False
     try:
         parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
+        port = parts.port
     except ValueError:
         return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc and port != 0
 
 
 def leads_inside(url: str) -> bool:

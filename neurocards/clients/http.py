@@ -31,9 +31,9 @@ PIECE_BYTES = 64 * 1024
 
 Result = TypeVar("Result")
 
-# ValueError: a URL or header that the libraries refuse to send.
+# ValueError: a URL or a header that the libraries refuse, before anything is sent.
 _TROUBLE = (requests.RequestException, HTTPError, OSError, ValueError)
-_NEVER_LEFT = (NewConnectionError, ConnectTimeoutError, requests.exceptions.InvalidURL, PrivateAddress)
+_NEVER_LEFT = (NewConnectionError, ConnectTimeoutError, PrivateAddress)
 _HANDSHAKE = re.compile("CERT|HANDSHAKE|VERSION|PROTOCOL|CIPHER|NAME")
 _local = threading.local()
 
@@ -213,7 +213,9 @@ def _proxies(url: str) -> dict[str, str]:
 
 def _failure(call: Call, error: BaseException) -> ProviderError:
     causes = list(_causes(error))
-    never_left = any(isinstance(cause, _NEVER_LEFT) or _is_handshake(cause) for cause in causes)
+    never_left = isinstance(error, ValueError) or any(
+        isinstance(cause, _NEVER_LEFT) or _is_handshake(cause) for cause in causes
+    )
     text = f"{'no connection' if never_left else 'no answer'}: {_in_words(causes[-1])}"
     return ProviderError(call.provider, call.channel, text, ambiguous=call.once and not never_left)
 
