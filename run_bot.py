@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import sys
 import threading
 from typing import Any
 
@@ -26,6 +27,8 @@ GRACE = 8.0
 def main() -> None:
     """Starts the service and blocks until SIGTERM or SIGINT."""
     settings = load_or_exit(Settings)
+    if settings.bot_mode == "webhook":
+        sys.exit("BOT_MODE is webhook, which this version does not serve yet: it should be polling")
     logs.configure("bot", settings.log_dir, settings.secrets())
     clock.set_scale(settings.time_scale)
     db.connect(settings.database_url.get_secret_value(), pool_size=12)

@@ -13,7 +13,6 @@ from neurocards import app as application
 from neurocards import dispatch, logs
 from neurocards.config import Settings, load_or_exit
 
-os.environ.setdefault("dramatiq_worker_timeout", "200")  # ms: how soon an idle worker looks for new messages
 settings = load_or_exit(Settings)
 logs.configure(os.environ.get("WORKER_NAME", "worker"), settings.log_dir, settings.secrets())
 app = application.build(settings)

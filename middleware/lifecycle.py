@@ -15,6 +15,8 @@ log = logging.getLogger(__name__)
 
 # A process told to stop is gone within ten seconds, finished or not.
 GRACE = 8.0
+# How soon an idle worker looks for new messages (milliseconds).
+PICK_UP_MS = 100
 
 
 class Lifecycle(Middleware):
@@ -22,6 +24,10 @@ class Lifecycle(Middleware):
 
     def __init__(self, app: App) -> None:
         self._app = app
+
+    def before_worker_boot(self, broker: Broker, worker: Worker) -> None:
+        """Dramatiq's own setting is an environment variable read at its import, too early for `dramatiq actors`."""
+        worker.worker_timeout = PICK_UP_MS
 
     def after_worker_boot(self, broker: Broker, worker: Worker) -> None:
         """The process begins to beat and to try for the lead. PostgreSQL may still be away: the scheduler keeps trying."""

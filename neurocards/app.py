@@ -2,6 +2,7 @@
 
 import os
 import platform
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -12,6 +13,8 @@ from neurocards.clients.openai import Gpt
 from neurocards.config import Settings
 from neurocards.jobs import new_process_id
 from neurocards.keys import KeyPool
+
+POLLS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class App:
     telegram: telegram.Telegram
     keys: KeyPool
     in_hand: set[UUID] = field(default_factory=set)
+    # Kept, so that their connections to KIE are too.
+    pollers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(POLLS_AT_ONCE, thread_name_prefix="poll"))
 
     @property
     def callbacks(self) -> bool:

@@ -3,6 +3,7 @@
 import re
 import sys
 from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, HttpUrl, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -111,7 +112,12 @@ class Settings(DatabaseSettings):
     def secrets(self) -> tuple[str, ...]:
         """Every value that must never be written anywhere; the log filter hides them."""
         values = [self.bot_token, self.openai_api_key, self.webhook_secret_token]
-        return tuple(value.get_secret_value() for value in values if value) + tuple(key for _, key in self.kie_keys)
+        passwords = [urlsplit(url.get_secret_value()).password for url in (self.database_url, self.redis_url)]
+        return (
+            *(value.get_secret_value() for value in values if value),
+            *(password for password in passwords if password),
+            *(key for _, key in self.kie_keys),
+        )
 
 
 SettingsType = TypeVar("SettingsType", bound=DatabaseSettings)

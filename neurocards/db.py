@@ -12,7 +12,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 import stamina
-from peewee import InterfaceError, OperationalError, PeeweeException
+from peewee import InterfaceError, OperationalError, PeeweeException, ProgrammingError
 from playhouse.db_url import parse
 from playhouse.pool import PooledPostgresqlDatabase
 
@@ -45,22 +45,19 @@ def insistently(write: Callable[[], Result]) -> Result:
     raise AssertionError("unreachable: the retry either returns or raises")
 
 
-def wait_until_ready(ready: Callable[[], object], url: str, patience: Callable[[], bool] = lambda: True) -> None:
+def wait_until_ready(ready: Callable[[], None], url: str, patience: Callable[[], bool] = lambda: True) -> None:
     """Blocks until `ready()` works, with a log line every few seconds; stops waiting when `patience()` is false."""
     address = urlsplit(url)
     while patience():
         try:
             ready()
+            break
+        except ProgrammingError:
+            log.warning("waiting for the tables: run python3 scripts/migrate_db.py")
         except PeeweeException as error:
-            log.warning(
-                "waiting for PostgreSQL at %s:%s: %s",
-                address.hostname,
-                address.port or 5432,
-                str(error).splitlines()[0],
-            )
-            time.sleep(1)
-        else:
-            return
+            reason = str(error).splitlines()[0]
+            log.warning("waiting for PostgreSQL at %s:%s: %s", address.hostname, address.port or 5432, reason)
+        time.sleep(1)
 
 
 def schema_is_there() -> None:

@@ -163,4 +163,6 @@ class Poller:
 
     def _take_up(self, rows: list[InboxUpdate]) -> None:
         for row in rows:
-            self._lanes.put(row)
+            # What comes in while stopping is stored, and the next start takes it up.
+            if not self._stopping.is_set():
+                self._lanes.put(row)

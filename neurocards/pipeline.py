@@ -6,7 +6,6 @@ Whatever goes wrong leaves as JobFailed with the claim inside; the middleware un
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 from neurocards import attempts, cards, dispatch, forecast, jobs, keys, ledger, media, outbox, scripts, settlement
 from neurocards.app import App
 from neurocards.clients.kie import TaskRecord
-from neurocards.db import db, insistently
+from neurocards.db import Unreachable, db, insistently
 from neurocards.errors import JobFailed, LostClaim, ProviderError
 from neurocards.models import Job, Order, Photo, ProviderAttempt, User
 
@@ -23,7 +22,6 @@ UPLOAD_LIFE = timedelta(days=2)
 # A render is first looked at after this share of its model's median time, then at widening intervals (seconds).
 FIRST_CHECK = 0.6
 CHECK_AT_LEAST, CHECK_AT_MOST, WIDER = 5.0, 30.0, 1.3
-POLLS_AT_ONCE = 8
 
 
 def run(app: App, stage: str, job_id: int) -> None:
@@ -41,7 +39,8 @@ def _held(app: App, job: Job) -> Iterator[None]:
     app.in_hand.add(job.claim_token)
     try:
         yield
-    except LostClaim:
+    except (LostClaim, *Unreachable):
+        # Nothing failed that the job should pay for. Out of hand, a claim that is still there is given back by the next beat.
         app.in_hand.discard(job.claim_token)
         raise
     except Exception as cause:
@@ -131,8 +130,7 @@ def check(app: App, job_ids: Sequence[int]) -> None:
         claimed = jobs.claim_renders(job_ids, app.process)
         live = {attempt.job_id: attempt for attempt in _live_attempts(claimed)}
     app.in_hand.update(job.claim_token for job in claimed)
-    with ThreadPoolExecutor(POLLS_AT_ONCE) as threads:
-        records = list(threads.map(lambda job: _ask(app, live.get(job.id)), claimed))
+    records = list(app.pollers.map(lambda job: _ask(app, live.get(job.id)), claimed))
     failed = [
         failure
         for job, record in zip(claimed, records, strict=True)
@@ -165,8 +163,8 @@ def _judged(
             _judge(job, attempt, record)
     except JobFailed as failure:
         return failure
-    except LostClaim:
-        return None  # another process looks after it now
+    except (LostClaim, *Unreachable):
+        return None  # somebody else looks after it, or the sweep will
     return None
 
 

@@ -65,10 +65,12 @@ def test_every_usual_format_becomes_a_jpeg_of_the_same_size(data):
 
 
 def test_reading_heic_leaves_pillow_as_it_was():
-    # Given that a HEIC was read
+    # Given Pillow's plugins
+    before = dict(Image.registered_extensions())
+    # When a HEIC is read
     normalise_photo(heic(noise(300, 300)))
-    # Then Pillow still has no plugin for it
-    assert not {".heic", ".heif"} & Image.registered_extensions().keys()
+    # Then they are the same
+    assert Image.registered_extensions() == before
 
 
 def test_a_large_photo_is_scaled_to_1600_pixels():
@@ -191,7 +193,7 @@ def test_damaged_bytes_never_surprise(seed, changes):
 
 
 def film(
-    path: Path, size: tuple[int, int] = (360, 640), frames: int = 48, form: str = "mp4", index_first: bool = False
+    path: Path, size: tuple[int, int] = (180, 320), frames: int = 48, form: str = "mp4", index_first: bool = False
 ) -> Path:
     """A little video with moving noise, 24 frames a second."""
     options = {"movflags": "faststart"} if index_first else {}
@@ -199,6 +201,7 @@ def film(
         stream = container.add_stream("libx264", rate=24)
         stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
+        stream.options = {"preset": "ultrafast"}
         for _ in range(frames):
             container.mux(stream.encode(av.VideoFrame.from_image(noise(*size))))
         container.mux(stream.encode())
@@ -209,7 +212,7 @@ def test_a_video_tells_its_geometry_and_has_a_thumbnail(tmp_path):
     # When a two-second video is probed
     video = probe_video(film(tmp_path / "a.mp4"))
     # Then Telegram can be told all it wants to know
-    assert (video.width, video.height) == (360, 640)
+    assert (video.width, video.height) == (180, 320)
     assert video.duration == pytest.approx(2.0, abs=0.05)
     assert reopened(video.thumbnail).size == (180, 320)
     assert len(video.thumbnail) < 200_000
@@ -222,7 +225,7 @@ def test_a_video_that_is_too_short_is_refused(tmp_path):
 
 def test_a_video_of_an_odd_size_is_refused(tmp_path):
     with pytest.raises(BadVideo, match="odd size"):
-        probe_video(film(tmp_path / "a.mp4", size=(4352, 64), frames=20))
+        probe_video(film(tmp_path / "a.mp4", size=(4352, 64), frames=15))
 
 
 @pytest.mark.parametrize("index_first", [False, True])
@@ -247,9 +250,8 @@ def test_half_a_video_is_refused(tmp_path, index_first):
     ids=["empty", "html", "playlist", "concat script", "picture"],
 )
 def test_what_is_no_video_is_refused(tmp_path, data):
-    # Given a file of the right name
-    path = tmp_path / "a.mp4"
-    film(path)
+    # Given a file of the right name, beside a video that it may point to
+    film(tmp_path / "a.mp4", size=(64, 64), frames=24)
     (tmp_path / "b.mp4").write_bytes(data)
     # Then what is in it counts, and nothing it points to is opened
     with pytest.raises(BadVideo, match="not a video"):
