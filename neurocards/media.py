@@ -17,9 +17,9 @@ import av
 import pillow_heif
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from neurocards.clients.addresses import is_web_url
-from neurocards.clients.http import Answer, Call, TooLarge, TooSlow, receive
+from neurocards.addresses import is_web_url
 from neurocards.errors import BadPhoto, BadVideo, ProviderError
+from neurocards.transport import Answer, Call, TooLarge, TooSlow, receive
 
 log = logging.getLogger(__name__)
 

@@ -11,10 +11,10 @@ from functools import cached_property
 from typing import Any, Literal
 from uuid import uuid4
 
-from neurocards.clients.addresses import is_web_url, leads_inside
-from neurocards.clients.http import Answer, Bearer, Call, exchange, patiently
+from neurocards.addresses import is_web_url, leads_inside
 from neurocards.clients.kie_models import input_for
 from neurocards.errors import ProviderError
+from neurocards.transport import Answer, Bearer, Call, exchange, patiently
 
 UPLOAD_PATH = "neurocards"
 MAX_ID_LENGTH = 200

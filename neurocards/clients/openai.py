@@ -6,8 +6,8 @@ import time
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from neurocards.clients.http import Answer, Bearer, Call, exchange
 from neurocards.errors import ProviderError
+from neurocards.transport import Answer, Bearer, Call, exchange
 
 MAX_TOKENS = 700
 # A reasoning model thinks out of the same allowance before it writes.

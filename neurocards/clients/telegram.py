@@ -20,9 +20,9 @@ from telebot import TeleBot, apihelper
 from telebot.apihelper import ApiTelegramException
 from telebot.types import InlineKeyboardButton, InlineKeyboardMarkup
 
-from neurocards.clients.http import Answer, Call, TooLarge, TooSlow, exchange, patiently, receive
 from neurocards.errors import BadPhoto, ProviderError
 from neurocards.media import Video
+from neurocards.transport import Answer, Call, TooLarge, TooSlow, exchange, patiently, receive
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +93,7 @@ class Sender:
             pause = _retry_after(answer.json_object())
             if answer.status_code != 429 or pause is None or pause > patience:
                 return answer
+            pause = max(pause, 1.0)
             log.warning("Telegram asks %s to wait %g s", call.channel, pause)
             patience -= pause
             time.sleep(pause)
@@ -220,7 +221,11 @@ def get_updates(bot: TeleBot, offset: int, timeout: int) -> list[dict[str, Any]]
 def download_file(bot: TeleBot, file_id: str, limit_bytes: int) -> bytes:
     """A file that a person sent, read as it comes. Raises BadPhoto: 'too_big', or 'unreachable' whatever the cause."""
     try:
-        return patiently(lambda: _download(bot.token, file_id, limit_bytes))
+        file = translated(apihelper.get_file, bot.token, file_id)
+        if int(file.get("file_size") or 0) > limit_bytes:
+            raise TooLarge
+        url = apihelper.FILE_URL.format(bot.token, quote(str(file.get("file_path"))))
+        return patiently(lambda: _download(url, limit_bytes))
     except TooLarge:
         raise BadPhoto("too_big") from None
     except (ProviderError, TooSlow) as error:
@@ -228,11 +233,7 @@ def download_file(bot: TeleBot, file_id: str, limit_bytes: int) -> bytes:
         raise BadPhoto("too_big" if "too big" in str(error) else "unreachable") from None
 
 
-def _download(token: str, file_id: str, limit_bytes: int) -> bytes:
-    file = translated(apihelper.get_file, token, file_id)
-    if int(file.get("file_size") or 0) > limit_bytes:
-        raise TooLarge
-    url = apihelper.FILE_URL.format(token, quote(str(file.get("file_path"))))
+def _download(url: str, limit_bytes: int) -> bytes:
     call = Call("telegram", "file", "GET", url, total=60, limit=limit_bytes)
     body = BytesIO()
     head = receive(call, body.write, wanted=lambda head: head.status_code == 200)

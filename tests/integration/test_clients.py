@@ -13,12 +13,12 @@ from telebot.apihelper import ApiTelegramException
 
 from neurocards.classifiers import classify
 from neurocards.clients import telegram
-from neurocards.clients.http import Bearer, Call, exchange
 from neurocards.clients.kie import Kie, TaskRecord
 from neurocards.clients.openai import Gpt
 from neurocards.clients.telegram import Telegram
 from neurocards.errors import BadPhoto, BadVideo, NeurocardsError, ProviderError
 from neurocards.media import Video, fetch_result, normalise_photo, probe_video
+from neurocards.transport import Bearer, Call, exchange
 from sandbox.client import SandboxClient, User
 from sandbox.server import Sandbox
 

@@ -21,12 +21,16 @@ COLUMNS = """
     WHERE table_schema = 'public' AND table_name <> 'schema_migration' ORDER BY 1, ordinal_position"""
 CONSTRAINTS = """
     SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
-    WHERE connamespace = 'public'::regnamespace AND conrelid::regclass::text <> 'schema_migration' ORDER BY 1, 2"""
-INDEXES = "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'schema_migration' ORDER BY 1, 2"
+    WHERE connamespace = 'public'::regnamespace AND conrelid::regclass::text <> 'schema_migration'
+    ORDER BY 1, 2"""
+INDEXES = """
+    SELECT tablename, indexname, indexdef FROM pg_indexes
+    WHERE schemaname = 'public' AND tablename <> 'schema_migration' ORDER BY 1, 2"""
 TRIGGERS = "SELECT tgrelid::regclass::text, tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1, 2"
 # What a Peewee column may be in PostgreSQL's words.
 TYPES = {
-    "BIGINT": {"bigint"}, "INT": {"integer"}, "BIGSERIAL": {"bigint"}, "INTEGER": {"integer"}, "SMALLINT": {"smallint"}, "TEXT": {"text"}, "BYTEA": {"bytea"}, "SERIAL": {"integer"},
+    "BIGINT": {"bigint"}, "INT": {"integer"}, "BIGSERIAL": {"bigint"}, "INTEGER": {"integer"}, "SMALLINT": {"smallint"},
+    "TEXT": {"text"}, "BYTEA": {"bytea"}, "SERIAL": {"integer"},
     "BOOL": {"boolean"}, "BLOB": {"bytea"}, "UUID": {"uuid"}, "NUMERIC": {"numeric"}, "DECIMAL": {"numeric"}, "JSONB": {"jsonb"},
     "DATETIME": {"timestamp with time zone"}, "TIMESTAMPTZ": {"timestamp with time zone", "ARRAY"},
 }  # fmt: skip

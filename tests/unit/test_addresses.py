@@ -2,7 +2,7 @@
 
 import pytest
 
-from neurocards.clients.addresses import is_public, is_web_url, leads_inside
+from neurocards.addresses import is_public, is_web_url, leads_inside
 
 
 @pytest.mark.parametrize(

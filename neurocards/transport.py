@@ -1,4 +1,4 @@
-"""What the clients share: one way to make a request, with limits on size and time, and one reading of what went wrong.
+"""HTTP for the clients and for fetching results: one way to make a request, with limits on size and time, and one reading of what went wrong.
 
 The errors of `requests` carry the URL, and Telegram's URLs carry the token. So no such error leaves this module, not
 even as the cause of another: a ProviderError in plain words takes its place.
@@ -21,7 +21,7 @@ import stamina
 from requests.auth import AuthBase
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
-from neurocards.clients.addresses import PrivateAddress, PublicAdapter
+from neurocards.addresses import PrivateAddress, PublicAdapter
 from neurocards.errors import ProviderError
 
 # Cloudflare, before KIE, turns away the default agents of HTTP libraries.
