@@ -4,6 +4,8 @@ import logging
 import signal
 import sys
 import threading
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import dramatiq
@@ -11,7 +13,7 @@ import telebot
 import waitress
 
 import handlers
-from neurocards import clock, db, dispatch, logs, web
+from neurocards import clock, db, dispatch, logs, outbox, web
 from neurocards.clients import telegram
 from neurocards.config import Settings, load_or_exit
 from neurocards.errors import ProviderError
@@ -53,7 +55,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     db.wait_until_ready(db.schema_is_there, url, patience=lambda: not stop.is_set())
     bot = telegram.connect(settings.bot_token.get_secret_value(), settings.telegram_api_url)
     handlers.register(bot, handlers.Context(settings))
-    lanes = Lanes(lambda update: handle(bot, update), lambda update, reason: handlers.apologise(bot, update))
+    lanes = Lanes(partial(handle, bot), partial(sorry, bot, settings))
     poller = Poller(lambda offset, wait: telegram.get_updates(bot, offset, wait), lanes, Lock(POLLER).held)
     threading.Thread(target=introduce, args=(bot,), name="commands", daemon=True).start()
     threading.Thread(target=poller.run, name="poller", daemon=True).start()
@@ -67,6 +69,14 @@ def run(settings: Settings, stop: threading.Event) -> None:
 def handle(bot: telebot.TeleBot, update: dict[str, Any]) -> None:
     """Runs the handlers on one update. Telegram's failures leave as ProviderError; an update telebot can't read raises what it may."""
     telegram.translated(bot.process_new_updates, [telebot.types.Update.de_json(update)])
+
+
+def sorry(bot: telebot.TeleBot, settings: Settings, update: dict[str, Any], reason: str) -> None:
+    """Tells the person and the operators of an update that was set aside. Must not fail: the lane goes on after it."""
+    handlers.apologise(bot, update)
+    # Without the database the alert is lost; the log has the whole story.
+    with suppress(*db.Unreachable), db.db:
+        outbox.alert(settings.admins, "inbox_set_aside", update=update["update_id"], text=reason)
 
 
 def introduce(bot: telebot.TeleBot) -> None:

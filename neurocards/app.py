@@ -37,11 +37,6 @@ class App:
         """Whether KIE can reach us."""
         return self.settings.public_base_url is not None
 
-    @property
-    def private_results(self) -> bool:
-        """Whether results may come from private addresses: only when the provider itself is on one (the sandbox)."""
-        return "//127." in self.settings.kie_api_url or "//localhost" in self.settings.kie_api_url
-
 
 def build(settings: Settings) -> App:
     """Makes the clients and points database and clock at their settings. Connects to nothing."""

@@ -8,14 +8,17 @@ import secrets
 
 from peewee import fn
 
+from neurocards.errors import LostClaim
 from neurocards.models import NOW, Job, ProviderAttempt
 
 LIVE = ("submitting", "ambiguous", "running")
 
 
 def begin(job: Job, key: str, model: str) -> ProviderAttempt:
-    """Commits the intent to ask (with the caller's transaction) and counts it on the job."""
-    Job.update(render_attempts=Job.render_attempts + 1).where(Job.id == job.id).execute()
+    """Commits the intent to ask (with the caller's transaction) and counts it on the job. Raises LostClaim."""
+    mine = (Job.id == job.id) & (Job.claim_token == job.claim_token)
+    if Job.update(render_attempts=Job.render_attempts + 1).where(mine).execute() != 1:
+        raise LostClaim(f"job {job.id} was taken away before KIE was asked")
     earlier = ProviderAttempt.select(fn.COUNT(ProviderAttempt.id)).where(ProviderAttempt.job == job.id).scalar()
     return ProviderAttempt.create(
         job=job.id, n=earlier + 1, nonce=secrets.token_urlsafe(24), key=key, model=model, state="submitting"
@@ -33,9 +36,10 @@ def accepted(attempt_id: int, task_id: str) -> None:
     changes.where((ProviderAttempt.id == attempt_id) & ProviderAttempt.state.in_(("submitting", "ambiguous"))).execute()
 
 
-def doubtful(job_id: int, error: str) -> None:
-    """Nobody knows whether KIE took the task."""
-    _change(job_id, state="ambiguous", error=error)
+def doubtful(job_id: int, error: str) -> bool:
+    """Nobody knows whether KIE took the task; False when somebody does: a callback was faster and brought its id."""
+    waiting = (ProviderAttempt.job == job_id) & (ProviderAttempt.state == "submitting")
+    return bool(ProviderAttempt.update(state="ambiguous", error=error).where(waiting).execute())
 
 
 def end(job_id: int, state: str, error: str | None = None) -> None:

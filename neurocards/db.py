@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import closing
-from typing import TypeVar
+from typing import Self, TypeVar
 from urllib.parse import urlsplit
 
 import stamina
@@ -21,8 +21,22 @@ log = logging.getLogger(__name__)
 # A lost or refused connection; anything else is a fault of ours and must not be retried.
 Unreachable = (OperationalError, InterfaceError)
 
+
+class Pool(PooledPostgresqlDatabase):
+    """The library's pool, but for one case: a connection that dies just before BEGIN."""
+
+    def __enter__(self) -> Self:
+        """Opens a transaction; a thread whose BEGIN failed would otherwise keep its dead connection for ever."""
+        try:
+            return super().__enter__()
+        except PeeweeException:
+            if not self.in_transaction():
+                self.close()
+            raise
+
+
 # Ten processes of dramatiq hold 10 x 7 connections, the bot 12: within PostgreSQL's usual 100 (`docs/why.md`).
-db = PooledPostgresqlDatabase(None, stale_timeout=300, timeout=30, autoconnect=False)
+db = Pool(None, stale_timeout=300, timeout=30, autoconnect=False)
 
 Result = TypeVar("Result")
 

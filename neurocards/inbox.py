@@ -16,8 +16,10 @@ def lane_of(update: dict[str, Any]) -> int:
     for kind in _SENDER_IN:
         part = update.get(kind)
         sender = part.get("from") if isinstance(part, dict) else None
-        if isinstance(sender, dict) and isinstance(sender.get("id"), int):
-            return sender["id"]
+        user_id = sender.get("id") if isinstance(sender, dict) else None
+        # What doesn't fit a bigint is nobody's id, and must not keep its whole batch from being stored.
+        if isinstance(user_id, int) and abs(user_id) < 2**63:
+            return user_id
     return 0
 
 

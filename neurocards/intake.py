@@ -18,6 +18,7 @@ from neurocards import inbox
 from neurocards.classifiers import classify
 from neurocards.db import Unreachable
 from neurocards.errors import ProviderError
+from neurocards.logs import Redactor
 from neurocards.models import InboxUpdate
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,9 @@ TRIES = 3
 LONG_POLL = 25
 # The longest a lane waits before it tries an update again (seconds).
 PATIENCE = 30.0
+
+# An error quotes what it choked on; what looks like a secret must not get into a row.
+_redacted = Redactor(())
 
 Update = dict[str, Any]
 
@@ -94,7 +98,7 @@ class Lanes:
         except Exception as error:
             # The bot's edge: a bug in one answer must cost neither the update nor the lane.
             log.exception("update %s could not be handled (try %s)", row.update_id, tries)
-            return self._set_aside(row, type(error).__name__) if tries >= TRIES else 0.2
+            return self._set_aside(row, f"{type(error).__name__}: {error}") if tries >= TRIES else 0.2
         return None
 
     def _telegram_failed(self, row: InboxUpdate, error: ProviderError, tries: int) -> float | None:
@@ -102,9 +106,10 @@ class Lanes:
         if failure.category in ("RATE_LIMIT", "TEMPORARY") and tries < 10 * TRIES:
             return failure.retry_after or min(2.0**tries, PATIENCE)
         log.warning("update %s was not answered: %s", row.update_id, error)
-        return self._quietly(lambda: inbox.set_aside(row.update_id, str(error)))
+        return self._set_aside(row, str(error))
 
-    def _set_aside(self, row: InboxUpdate, reason: str) -> float | None:
+    def _set_aside(self, row: InboxUpdate, why: str) -> float | None:
+        reason = _redacted(why)
         again = self._quietly(lambda: inbox.set_aside(row.update_id, reason))
         if again is None:
             self._sorry(json.loads(row.body), reason)

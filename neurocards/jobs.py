@@ -126,6 +126,12 @@ def look_again(job: Job, due_in: float) -> None:
         raise LostClaim(f"job {job.id}: nothing to let go of")
 
 
+def confirm(job: Job) -> None:
+    """Makes sure that a claim still holds, before something is done outside that can't be undone. Raises LostClaim."""
+    if not Job.select(Job.id).where(_held(job)).exists():
+        raise LostClaim(f"job {job.id} was taken away")
+
+
 def finish(job: Job, reason: str, file_id: str | None = None) -> None:
     """Delivered. The caller captures the debit in the same transaction."""
     _move(job, _held(job), ("done", None), reason, finished_at=NOW, file_id=file_id)

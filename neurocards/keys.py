@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from peewee import JOIN, SQL, fn
+from peewee import JOIN, SQL, ModelSelect, fn
 
 from neurocards import clock
 from neurocards.attempts import LIVE
@@ -27,6 +27,7 @@ GUARD = 0.25
 COOLDOWN = 10.0
 PROBE_EVERY = 60.0
 PROBE_AT_MOST = 1800.0
+EVERYBODY = 1000
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,12 @@ class KeyPool:
     def __init__(self, pairs: Sequence[tuple[str, str]]) -> None:
         self._secrets = {fingerprint(key): key for _, key in pairs}
         self._accounts = {fingerprint(key): account for account, key in pairs}
+        self._enrolled = False
 
     def enrol(self) -> None:
-        """Makes the rows of the configured keys and marks those that are configured no more."""
+        """Makes the rows of the configured keys and marks those that are configured no more; once in a process."""
+        if self._enrolled:
+            return
         with db:
             Account.insert_many({"name": name} for name in set(self._accounts.values())).on_conflict_ignore().execute()
             for print_, account in self._accounts.items():
@@ -67,6 +71,7 @@ class KeyPool:
                     conflict_target=[ApiKey.fingerprint], update={"account": account, "configured": True}
                 ).execute()
             ApiKey.update(configured=False).where(ApiKey.fingerprint.not_in(list(self._secrets))).execute()
+        self._enrolled = True
 
     def secret(self, print_: str) -> str:
         """The key behind a fingerprint. Raises ProviderError when it is no longer configured."""
@@ -75,12 +80,16 @@ class KeyPool:
         return self._secrets[print_]
 
     def any_usable(self) -> Lease:
-        """A healthy key for calls outside the limit of creates (an upload). Raises ProviderError when none is left."""
+        """A key for calls outside the limit of creates (an upload); one that rests only when no other is left.
+
+        Raises ProviderError when all are quarantined.
+        """
+        rested_first = (ApiKey.until.asc(nulls="FIRST"), ApiKey.last_used_at.asc(nulls="FIRST"))
         with db:
-            usable = self._usable(_clock())
-        if not usable:
+            key = self._in_use().order_by(*rested_first).first()
+        if key is None:
             raise no_key_left()
-        return Lease(usable[0].fingerprint, self._secrets[usable[0].fingerprint])
+        return Lease(key.fingerprint, self._secrets[key.fingerprint])
 
     def acquire(self) -> Lease | Wait:
         """A lease if some account has room, within the caller's transaction. Raises ProviderError when no key is left."""
@@ -102,7 +111,10 @@ class KeyPool:
         return Lease(best.fingerprint, self._secrets[best.fingerprint])
 
     def room(self) -> int:
-        """Creates that could be made now over all accounts; within the caller's transaction."""
+        """How many jobs are worth waking for a create: as many as all windows admit now. With no key left any number,
+        since each has to hear of it. Within the caller's transaction."""
+        if not self.has_usable():
+            return EVERYBODY
         now = _clock()
         usable = {key.account_id for key in self._usable(now)}
         accounts = Account.select().where(Account.name.in_(list(usable)))
@@ -110,8 +122,11 @@ class KeyPool:
 
     def has_usable(self) -> bool:
         """Whether an order that lost its key can go on with another, now or after a cooldown; within the caller's transaction."""
+        return self._in_use().exists()
+
+    def _in_use(self) -> ModelSelect:
         mine = ApiKey.fingerprint.in_(list(self._secrets))
-        return ApiKey.select().where(mine & (ApiKey.state != "quarantined")).exists()
+        return ApiKey.select().where(mine & (ApiKey.state != "quarantined"))
 
     def cool(self, print_: str, seconds: float | None) -> None:
         """Rests a key after a 429, at least the window; a rest is only ever extended. Within the caller's transaction."""
@@ -157,7 +172,7 @@ class KeyPool:
             .where(ApiKey.fingerprint.in_(list(self._secrets)))
             .where((ApiKey.state == "healthy") | ((ApiKey.state == "cooling") & (ApiKey.until <= now)))
             .group_by(ApiKey.fingerprint)
-            .order_by(SQL("in_flight"), ApiKey.last_used_at)
+            .order_by(SQL("in_flight"), ApiKey.last_used_at.asc(nulls="FIRST"))
         )
 
     def _wait_for_cooling(self, now: datetime) -> Wait:

@@ -30,7 +30,7 @@ LEVELS = {
     "urllib3": logging.ERROR,
     "requests": logging.WARNING,
     "TeleBot": logging.WARNING,
-    "apscheduler": logging.WARNING,
+    "apscheduler": logging.ERROR,  # a tick that is skipped because the one before still runs is no news
     "stamina": logging.WARNING,
     "PIL": logging.WARNING,
     "libav": logging.ERROR,

@@ -87,8 +87,7 @@ def _put_right(app: App, job: Job, reason: str, crashed: bool) -> None:
         jobs.reclaim(job, "render", f"{reason}, its task is known", crashed=crashed)
     else:
         # The request may have left: the answer is awaited like any lost one.
-        attempts.doubtful(job.id, reason)
-        wait = settlement.AWAIT_CALLBACK if app.callbacks else settlement.AWAIT_NOTHING
+        wait = settlement.answer_due_in(app) if attempts.doubtful(job.id, reason) else 0.0
         jobs.reclaim(job, "render", f"{reason} while asking for the video", due_in=wait, crashed=crashed)
 
 

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from dramatiq.threading import Interrupt
+
 from neurocards import attempts, cards, dispatch, forecast, jobs, keys, ledger, media, outbox, scripts, settlement
 from neurocards.app import App
 from neurocards.clients.kie import TaskRecord
@@ -39,7 +41,7 @@ def _held(app: App, job: Job) -> Iterator[None]:
     app.in_hand.add(job.claim_token)
     try:
         yield
-    except (LostClaim, *Unreachable):
+    except (LostClaim, Interrupt, *Unreachable):
         # Nothing failed that the job should pay for. Out of hand, a claim that is still there is given back by the next beat.
         app.in_hand.discard(job.claim_token)
         raise
@@ -67,6 +69,7 @@ def write_script(app: App, job: Job) -> None:
 
 def submit(app: App, job: Job) -> None:
     """submit: one task at KIE, when the account's window has room; its id is committed at once."""
+    app.keys.enrol()
     picture = _uploaded(app, job)
     model = job.model or app.settings.models[0]
     with db:
@@ -195,8 +198,11 @@ def deliver(app: App, job: Job) -> None:
         caption = cards.video_caption(order, job, user.language, ledger.balance(user.id))
     with tempfile.TemporaryDirectory(prefix="neurocards-") as folder:
         path = Path(folder) / "video.mp4"
-        media.fetch_result(job.result_url, path, allow_private=app.private_results)
-        sent = app.telegram.send_video(order.chat_id, path, media.probe_video(path), caption.text, caption.buttons)
+        media.fetch_result(job.result_url, path, allow_private=app.kie.is_private)
+        video = media.probe_video(path)
+        with db:
+            jobs.confirm(job)
+        sent = app.telegram.send_video(order.chat_id, path, video, caption.text, caption.buttons)
     insistently(lambda: settlement.delivered(job, sent.file_id))
 
 

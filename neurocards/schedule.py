@@ -18,6 +18,8 @@ from neurocards.leadership import LEADER, Lock
 log = logging.getLogger(__name__)
 
 TICK = 1.0
+# How soon another process notices that the leader is gone (real seconds).
+ASK_FOR_LEAD = 2.0
 
 
 class Scheduler:
@@ -27,6 +29,7 @@ class Scheduler:
         self._app = app
         self._lock = Lock(LEADER)
         self._leading = False
+        self._ask_again = 0.0
         self._enrolled = False
         self._last_tick = time.monotonic()
         self._jobs = BackgroundScheduler(
@@ -62,6 +65,10 @@ class Scheduler:
         maintenance.probe(self._app)
 
     def _lead(self) -> bool:
+        # Asking for the lead costs a connection: followers ask more seldom than the leader ticks.
+        if not self._leading and time.monotonic() < self._ask_again:
+            return False
+        self._ask_again = time.monotonic() + ASK_FOR_LEAD
         leading = self._lock.held()
         if leading and not self._leading:
             log.info("this process leads")

@@ -45,9 +45,11 @@ def _situation(app: App, job: Job, failure: Failure) -> Situation:
     models = app.settings.models
     current = job.model or models[0]
     place = models.index(current) if current in models else -1
+    stage = _retry_stage(job, failure)
     return Situation(
-        # Handing over a finished video is tried until the job's deadline, however often Telegram stumbles.
-        attempts=0 if failure.provider == "telegram" else _used(job, failure),
+        # Handing over a finished video is tried until the job's deadline, however often Telegram stumbles. A video that
+        # Telegram won't have is another matter: each new one is paid for.
+        attempts=0 if failure.provider == "telegram" and stage == "deliver" else _used(job, failure),
         submitted=job.stage == "submit" and attempts.live(job.id) is not None,
         key_left=app.keys.has_usable(),
         next_model=models[place + 1] if place + 1 < len(models) else None,
@@ -76,9 +78,13 @@ def _retry(app: App, job: Job, failure: Failure, decision: Decision) -> None:
 
 
 def _await(app: App, job: Job, failure: Failure, decision: Decision) -> None:
-    attempts.doubtful(job.id, failure.text)
-    wait = AWAIT_CALLBACK if app.callbacks else AWAIT_NOTHING
+    wait = answer_due_in(app) if attempts.doubtful(job.id, failure.text) else 0.0
     jobs.forward(job, "render", f"answer lost, waiting for a callback: {failure.text}", due_in=wait)
+
+
+def answer_due_in(app: App) -> float:
+    """How long a lost answer is waited for, in seconds."""
+    return AWAIT_CALLBACK if app.callbacks else AWAIT_NOTHING
 
 
 def _fail(app: App, job: Job, failure: Failure, decision: Decision) -> None:

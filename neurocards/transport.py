@@ -1,7 +1,7 @@
-"""HTTP for the clients and for fetching results: one way to make a request, with limits on size and time, and one reading of what went wrong.
+"""HTTP for the clients and for fetching results: one way to make a request, with limits on size and time.
 
-The errors of `requests` carry the URL, and Telegram's URLs carry the token. So no such error leaves this module, not
-even as the cause of another: a ProviderError in plain words takes its place.
+And one reading of what went wrong. The errors of `requests` carry the URL, and Telegram's URLs carry the token: so no such
+error leaves this module, not even as the cause of another. A ProviderError in plain words takes its place.
 """
 
 import json

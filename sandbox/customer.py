@@ -38,13 +38,16 @@ class Customer:
     def say(self, text: str) -> ChatMessage:
         """Sends a text and returns the answer."""
         self._show(text, True)
-        self.user.say(text)
-        return self._answered(after=self.user.last_message_ids[-1])
+        return self.do(lambda: self.user.say(text))
 
     def send(self, photo: bytes | Path, caption: str | None = None) -> ChatMessage:
         """Sends a photo and returns the answer to it."""
         self._show(f"[фото {photo.name if isinstance(photo, Path) else ''}] {caption or ''}".strip(), True)
-        self.user.photo(photo, caption)
+        return self.do(lambda: self.user.photo(photo, caption))
+
+    def do(self, act: Callable[[], object]) -> ChatMessage:
+        """Lets the user send whatever `act` sends, such as `user.sticker`, and returns the answer."""
+        act()
         return self._answered(after=self.user.last_message_ids[-1])
 
     def tap(self, label: str) -> ChatMessage:

@@ -37,11 +37,17 @@ class Child:
     def __init__(self, name: str, command: list[str], environment: Mapping[str, str], folder: Path) -> None:
         self.name = name
         self.log = folder / f"{name}.log"
+        self._command = [sys.executable, *command]
+        self._environment = dict(environment)
+        self.start()
+
+    def start(self) -> None:
+        """Starts it, again if it has ended."""
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, *command],
-                cwd=folder,
-                env=dict(environment),
+                self._command,
+                cwd=self.log.parent,
+                env=self._environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -108,6 +114,10 @@ class Local:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._undo.close()
+
+    def child(self, name: str) -> Child:
+        """`run_bot` or `run_workers`: to be killed, started again, or measured."""
+        return next(child for child in self.children if child.name == name)
 
     def check(self) -> None:
         """Raises StartFailed if any part has died."""

@@ -215,7 +215,11 @@ def get_updates(bot: TeleBot, offset: int, timeout: int) -> list[dict[str, Any]]
     updates = translated(
         apihelper.get_updates, bot.token, offset=offset, allowed_updates=allowed, long_polling_timeout=timeout
     )
-    return [update for update in updates if isinstance(update, dict)] if isinstance(updates, list) else []
+    return [update for update in updates if _is_update(update)] if isinstance(updates, list) else []
+
+
+def _is_update(update: object) -> bool:
+    return isinstance(update, dict) and isinstance(update.get("update_id"), int)
 
 
 def download_file(bot: TeleBot, file_id: str, limit_bytes: int) -> bytes:

@@ -160,7 +160,7 @@ photo-replace-both = Replace the photo and the description in your order with th
 photo-too_big = 😕 The file is over 20 MB and Telegram won't let me fetch it. Send a smaller photo: as a picture rather than a file, Telegram compresses it for you.
 photo-not_image = 😕 That doesn't look like a photo. JPEG, PNG, WebP and HEIC will do.
 photo-broken = 😕 The file is damaged and won't open. Send the photo again or save it anew.
-photo-too_many_pixels = 😕 The photo has too many pixels. Send it as a picture rather than a file, or make it smaller.
+photo-too_many_pixels = 😕 This picture has more than 50 megapixels. Send it as a picture rather than a file, or make it smaller.
 photo-too_small = 😕 The photo is too small to make out the product. Send a larger one.
 photo-unreachable = 😕 The photo could not be fetched from Telegram. Please send it once more.
 
@@ -182,7 +182,7 @@ not-enough-fewer = Or choose fewer videos.
 ## The unexpected
 
 unexpected-text = 🙂 A button works better here, choose one below this message.
-unexpected-text-photo = 🙂 The photo comes first, the words are the next step.
+unexpected-text-photo = 🙂 A photo of the product comes first, the words are the next step. How it all works: /help.
 unexpected-sticker = 🙂 A nice sticker, but it can't go into the order.
 unexpected-voice = 🙂 I can't listen to voice messages yet.
 unexpected-video = 🙂 I can't take videos yet: I work from a photo.
@@ -200,7 +200,7 @@ edited-other = ✏️ I don't see edits of messages already sent. Send the new t
 toast-stale-draft = This button is out of date: the draft has changed or is closed. Go on from the last message, or send a photo of the product.
 toast-stale-order = This button is out of date: you have no such order. Send a photo of the product to start a new one.
 toast-changed = This button is out of date: the order has changed. Please check it once more.
-toast-unknown = This button is out of date. Press /start to begin again.
+toast-unknown = This button is out of date. Press /start: your draft and your credits are safe.
 toast-running = Launching already
 toast-started = Received, launching!
 toast-not-enough = Not enough yet: price { $price }, balance { $balance }

@@ -3,6 +3,7 @@
 One system serves all tests of a run; each test brings its own customers, so that none disturbs another.
 """
 
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -78,3 +79,12 @@ def ask(url: str, sql: str, *values: object) -> list[dict]:
             return [dict(row) for row in cursor.fetchall()]
     finally:
         connection.close()
+
+
+def eventually(condition: Callable[[], object], seconds: float = 10.0) -> None:
+    """Waits until the condition holds, for what has no event of its own. Raises TimeoutError."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"still not so after {seconds} s")
+        time.sleep(0.05)
