@@ -42,8 +42,7 @@ class Lifecycle(Middleware):
         self._overtime.start()
 
     def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
-        """All actors have finished."""
-        self._overtime.cancel()
+        """All actors have finished. The timer runs on: Python waits for the threads of its pools, and one may ask a silent vendor."""
         self._leave()
 
     def _leave_at_once(self) -> None:

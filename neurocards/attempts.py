@@ -78,7 +78,6 @@ def adopt(nonce: str, task_id: str) -> int | None:
     return next((row.job_id for row in rows), None)
 
 
-def job_of(nonce: str) -> int | None:
-    """The job whose attempt carries the nonce."""
-    row = ProviderAttempt.get_or_none(ProviderAttempt.nonce == nonce)
-    return row.job_id if row else None
+def named(nonce: str) -> ProviderAttempt | None:
+    """The attempt that carries the nonce."""
+    return ProviderAttempt.get_or_none(ProviderAttempt.nonce == nonce)

@@ -48,7 +48,9 @@ def _once(key: str, kind: str, chat_id: int, payload: dict[str, Any]) -> None:
 
 def _open() -> Expression:
     free = Outgoing.taken_until.is_null() | (Outgoing.taken_until < NOW)
-    return Outgoing.sent_at.is_null() & Outgoing.error.is_null() & (Outgoing.due_at <= NOW) & free
+    # Counted when taken: a row that kills whoever tells it is not taken for ever.
+    untold = Outgoing.sent_at.is_null() & Outgoing.error.is_null() & (Outgoing.attempts < MAX_ATTEMPTS)
+    return untold & (Outgoing.due_at <= NOW) & free
 
 
 def wake_due(limit: int, lease: float) -> list[int]:

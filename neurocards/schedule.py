@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 TICK = 1.0
 # How soon another process notices that the leader is gone (real seconds).
 ASK_FOR_LEAD = 2.0
+# After the database or this process stood still, every living process has beaten again within this (real seconds).
+STEADY_AFTER = 2 * liveness.BEAT_EVERY
+PRUNE_EVERY = 3600.0
 
 
 class Scheduler:
@@ -30,16 +33,18 @@ class Scheduler:
         self._lock = Lock(LEADER)
         self._leading = False
         self._ask_again = 0.0
-        self._enrolled = False
-        self._last_tick = time.monotonic()
+        self._last_tick = self._steady_since = time.monotonic()
         self._jobs = BackgroundScheduler(
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}, timezone="UTC"
         )
 
     def start(self) -> None:
-        """Begins to beat and to try for the lead."""
+        """Begins to beat and to try for the lead. What asks a vendor runs apart: it must not hold up the sweep."""
+        tick = max(0.1, min(TICK, clock.scaled(TICK)))
         self._every(liveness.BEAT_EVERY, self.beat, "beat")
-        self._every(max(0.1, min(TICK, clock.scaled(TICK))), self.tick, "tick")
+        self._every(tick, self.tick, "tick")
+        self._every(tick, self._if_leading(lambda: maintenance.probe(self._app)), "probe")
+        self._every(PRUNE_EVERY, self._if_leading(maintenance.prune), "prune")
         self._jobs.start()
 
     def stop(self) -> None:
@@ -50,32 +55,40 @@ class Scheduler:
     def beat(self) -> None:
         """What every process does each five seconds; the first time it also makes the rows of its keys."""
         maintenance.beat(self._app)
-        if not self._enrolled:
-            self._app.keys.enrol()
-            self._enrolled = True
+        self._app.keys.enrol()
 
     def tick(self) -> None:
-        """What the leader does each second; others only try for the lead."""
+        """What the leader does each second; others only try for the lead.
+
+        While the database was away nobody could beat, so silence proves nothing until all have had the time to.
+        """
         if not self._lead():
             return
-        since, self._last_tick = time.monotonic() - self._last_tick, time.monotonic()
+        now = time.monotonic()
+        since, self._last_tick = now - self._last_tick, now
+        if since > liveness.BEAT_EVERY:
+            self._steady_since = now
         maintenance.wake(self._app, min(since, 5.0))
-        maintenance.reclaim(self._app)
+        if now - self._steady_since > STEADY_AFTER:
+            maintenance.reclaim(self._app)
         maintenance.expire(self._app)
-        maintenance.probe(self._app)
+
+    def _if_leading(self, task: Callable[[], None]) -> Callable[[], None]:
+        return lambda: task() if self._leading else None
 
     def _lead(self) -> bool:
         # Asking for the lead costs a connection: followers ask more seldom than the leader ticks.
         if not self._leading and time.monotonic() < self._ask_again:
             return False
         self._ask_again = time.monotonic() + ASK_FOR_LEAD
-        leading = self._lock.held()
-        if leading and not self._leading:
+        was_leading, self._leading = self._leading, False
+        # Raises while the database is away; the lead is lost then.
+        self._leading = self._lock.held()
+        if self._leading and not was_leading:
             log.info("this process leads")
-            self._last_tick = time.monotonic()
+            self._last_tick = self._steady_since = time.monotonic()
             maintenance.prune()
-        self._leading = leading
-        return leading
+        return self._leading
 
     def _every(self, seconds: float, task: Callable[[], None], name: str) -> None:
         self._jobs.add_job(_guarded(task, name), "interval", seconds=seconds, id=name, next_run_time=datetime.now(UTC))

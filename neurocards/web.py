@@ -5,7 +5,7 @@ from typing import Any
 from flask import Flask, Response, jsonify, request
 from peewee import PeeweeException
 
-from neurocards import attempts, db, dispatch, monitoring
+from neurocards import attempts, db, dispatch, monitoring, outbox
 from neurocards.config import Settings
 from neurocards.models import NOW, Job
 
@@ -32,7 +32,7 @@ def create(settings: Settings) -> Flask:
 
     @web.post("/kie/callback/<nonce>")
     def kie_callback(nonce: str) -> Response:
-        take_callback(nonce[:64], request.get_json(silent=True))
+        take_callback(nonce[:64], request.get_json(silent=True), settings.admins)
         return jsonify(status="ok")
 
     @web.errorhandler(PeeweeException)
@@ -42,18 +42,21 @@ def create(settings: Settings) -> Flask:
     return web
 
 
-def take_callback(nonce: str, body: Any) -> None:
+def take_callback(nonce: str, body: Any, admins: tuple[int, ...]) -> None:
     """A hint that a task has ended: its job is looked at now. The body is believed in one thing only, and only by a secret nonce:
-    the id of a task whose creation we were not told of."""
+    the id of a task whose creation we were not told of. A task that ends after its job's deadline is the operators' to hand over."""
     data = body.get("data") if isinstance(body, dict) else None
     fields = data if isinstance(data, dict) else {}
     task_id = fields.get("taskId") or fields.get("task_id")
     with db.db:
         if isinstance(task_id, str) and 0 < len(task_id) <= 200:
             attempts.adopt(nonce, task_id)
-        job_id = attempts.job_of(nonce)
-        if job_id is None:
+        attempt = attempts.named(nonce)
+        if attempt is None:
             return
+        job_id = attempt.job_id
+        if attempt.state == "abandoned":
+            outbox.alert(admins, f"late_result:{job_id}", job=job_id, task=str(attempt.task_id or task_id)[:200])
         free = (Job.id == job_id) & (Job.stage == "render") & Job.claim_token.is_null()
         due = Job.update(due_at=NOW, woken_at=NOW).where(free).execute()
     if due:

@@ -53,9 +53,8 @@ def _play(local: Local, photo: Path, text: str, folder: Path) -> Path:
         anna.show(anna.user.wait(lambda shown: "готов за" in shown.text))
         video = folder / "video.mp4"
         video.write_bytes(anna.user.download(message.media["file_id"] if message.media else ""))
-    console.print(
-        f"{_described(video)}, {time.monotonic() - began:.1f} s from /start at {TIME_SCALE:.0f} times real speed"
-    )
+    took = f"{time.monotonic() - began:.1f} s from /start at {TIME_SCALE:.0f} times real speed"
+    console.print(f"{_described(video)}, {took}", soft_wrap=True)
     return video
 
 

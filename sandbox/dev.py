@@ -21,7 +21,7 @@ def run(port: int) -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         with Local(_folder(), port=port, keep_data=True, settings=given) as local:
-            console.print(_welcome(local, given))
+            console.print(_welcome(local, given), soft_wrap=True)
             while not stop.wait(1.0):
                 local.check()
     except (StartFailed, ServiceError, OSError) as error:
@@ -43,6 +43,6 @@ def _welcome(local: Local, given: dict[str, str]) -> str:
         f"  chat      {chat}",
         f"  figures   http://127.0.0.1:{local.port}/queue_stats",
         f"  logs      {local.folder.relative_to(ROOT)}/run_bot.log, run_workers.log",
-        f"  database  DATABASE_URL={local.environment['DATABASE_URL']} python -m neurocards jobs list",
+        f"  database  DATABASE_URL={local.environment['DATABASE_URL']} .venv/bin/python -m neurocards jobs list",
     ]
     return "\n".join(lines)

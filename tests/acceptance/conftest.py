@@ -70,6 +70,14 @@ def rows(system: Local) -> Query:
     return lambda sql, *values: ask(system.environment["DATABASE_URL"], sql, *values)
 
 
+@pytest.fixture
+def books(rows: Query, anna: Customer):
+    """What the database holds of Anna."""
+    from tests.acceptance.dialogue import Books  # which needs this file
+
+    return Books(rows, anna.user)
+
+
 def ask(url: str, sql: str, *values: object) -> list[dict]:
     """Rows of one query as dictionaries."""
     connection = psycopg2.connect(url)

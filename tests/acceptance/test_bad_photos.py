@@ -1,0 +1,228 @@
+"""Files where a photo is due: each gets a clear answer, costs nothing, and a proper photo goes on from there."""
+
+import io
+import struct
+import time
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pillow_heif
+import pytest
+from PIL import Image
+
+from sandbox.client import User
+from sandbox.customer import PHOTO, TEXT
+from tests.acceptance.dialogue import ANSWERS, QUESTIONS, complete, press, reach
+
+JPEG = PHOTO.read_bytes()
+MEGABYTE = 1024 * 1024
+
+
+def zipped() -> bytes:
+    """An archive."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("price.csv", "mug;200\n" * 100)
+    return file.getvalue()
+
+
+def bomb(side: int = 30_000) -> bytes:
+    """A valid PNG of a hundred kilobytes that takes `side` x `side` bytes when decoded."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    squeeze, row = zlib.compressobj(9), bytes(1 + side // 8)
+    pixels = b"".join([*(squeeze.compress(row) for _ in range(side)), squeeze.flush()])
+    head = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+def picture(width: int, height: int, form: str = "JPEG") -> bytes:
+    """A picture of that size with something on it."""
+    file = io.BytesIO()
+    image = Image.effect_noise((width, height), 60).convert("RGB")
+    if form == "HEIC":
+        pillow_heif.from_pillow(image).save(file, quality=50)
+    else:
+        image.save(file, form)
+    return file.getvalue()
+
+
+Send = Callable[[User], list[int]]
+REFUSED: dict[str, tuple[Send, str]] = {
+    "larger than Telegram gives away": (
+        lambda user: user.document(b"", "IMG_1.jpg", "image/jpeg", declared_size=21 * MEGABYTE),
+        "больше 20 МБ",
+    ),
+    "no image": (lambda user: user.document(b"%PDF-1.7 ", "price.pdf", "application/pdf"), "не похоже на фотографию"),
+    "a renamed archive": (lambda user: user.document(zipped(), "IMG_2.jpg", "image/jpeg"), "не похоже на фотографию"),
+    "an empty promise": (lambda user: user.document(b"x", "IMG_3.jpg", "image/jpeg"), "не похоже на фотографию"),
+    "half a JPEG": (lambda user: user.document(JPEG[: len(JPEG) // 2], "IMG_4.jpg", "image/jpeg"), "повреждён"),
+    "the head of a JPEG": (lambda user: user.document(JPEG[:300], "IMG_5.jpg", "image/jpeg"), "повреждён"),
+    "a decompression bomb": (lambda user: user.document(bomb(), "big.png", "image/png"), "больше 50 мегапикселей"),
+    "a stamp": (lambda user: user.document(picture(60, 60), "IMG_6.jpg", "image/jpeg"), "слишком маленькое"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_a_file_that_is_no_photo_is_refused_with_the_reason(anna, books, what):
+    # Given someone who was asked for a photo
+    reach(anna, "photo")
+    before = books.everything()
+    send, reason = REFUSED[what]
+    # When the file comes
+    answer = anna.do(lambda: send(anna.user))
+    # Then the answer says what is wrong and asks for a photo again
+    assert reason in answer.text
+    assert QUESTIONS["photo"] in answer.text
+    # And nothing changed, and a proper photo leads to an order
+    assert books.everything() == before
+    complete(anna, "photo")
+    books.check_one_order()
+
+
+@pytest.mark.parametrize("what", ["no image", "half a JPEG", "larger than Telegram gives away"])
+def test_a_bad_file_at_the_summary_leaves_the_draft_as_it_is(anna, books, what):
+    # Given a draft that waits for its confirm
+    reach(anna, "confirm")
+    before = books.draft()
+    # When a file that can't be used comes, and a replacement was agreed to where it is not known at once to be bad
+    answer = anna.do(lambda: REFUSED[what][0](anna.user))
+    if "Заменить" in " ".join(answer.labels):
+        answer = anna.tap("Заменить")
+    # Then it is refused, and the summary still stands
+    assert REFUSED[what][1] in answer.text
+    assert QUESTIONS["confirm"] in answer.text
+    assert books.draft() == before
+    complete(anna, "confirm")
+    books.check_one_order()
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the peak memory of a process is read from /proc")
+def test_a_bomb_costs_the_bot_neither_memory_nor_time(anna, client, system):
+    # Given the bot's memory, its peak reset
+    bot = system.child("run_bot").pid
+    Path(f"/proc/{bot}/clear_refs").write_text("5")
+    before = peak_memory(bot)
+    reach(anna, "photo")
+    # When bombs of 900 MB when decoded come, and someone else says hello meanwhile
+    began = time.monotonic()
+    for _ in range(3):
+        anna.user.document(bomb(), "big.png", "image/png")
+    bella = client.user(first_name="Белла")
+    bella.say("/start")
+    bella.wait(QUESTIONS["photo"])
+    # Then the other is answered at once, and the bot's memory has not jumped
+    assert bella.latencies()[0] < 1
+    anna.user.wait(lambda _: sum("мегапикселей" in shown.text for shown in anna.user.chat()) == 3)
+    assert time.monotonic() - began < 10
+    assert peak_memory(bot) - before < 60 * MEGABYTE
+
+
+def peak_memory(pid: int) -> int:
+    """The most memory the process ever held, in bytes."""
+    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
+
+
+@pytest.mark.parametrize("mime", ["image/heic", "application/octet-stream"])
+def test_a_heic_of_a_phone_is_a_photo(anna, books, rows, mime):
+    reach(anna, "photo")
+    # When an iPhone's photo comes as a file, with the type its name alone betrays
+    answer = anna.do(lambda: anna.user.document(picture(900, 1200, "HEIC"), "IMG_0042.HEIC", mime))
+    # Then it is taken, and kept as a picture of that size
+    assert "Фото принято" in answer.text
+    complete(anna, "description")
+    photo = books.check_one_order()["photo_id"]
+    assert rows("SELECT width, height FROM photos WHERE id = %s", photo) == [{"width": 900, "height": 1200}]
+
+
+def test_a_caption_is_the_description(anna, books):
+    reach(anna, "photo")
+    # When the photo comes with the description as its caption
+    answer = anna.send(PHOTO, "Кружка эмалированная, 400 мл")
+    # Then the next question is the third
+    assert "Фото и описание приняты" in answer.text
+    complete(anna, "template")
+    assert books.check_one_order()["description"] == "Кружка эмалированная, 400 мл"
+
+
+def test_a_caption_too_short_is_said_and_the_photo_is_kept(anna, books):
+    reach(anna, "photo")
+    answer = anna.send(PHOTO, "ок")
+    assert "Фото принято" in answer.text
+    assert "Коротковато: 2\u00a0символа" in answer.text
+    complete(anna, "description")
+    assert books.check_one_order()["description"] == TEXT
+
+
+def test_of_an_album_the_first_photo_is_taken_and_that_is_said_once(anna, books, rows):
+    reach(anna, "photo")
+    # When five photos of different sizes come together
+    photos = [picture(600 + 10 * number, 800) for number in range(5)]
+    updates = anna.user.album(photos)
+    assert books.wait_for(updates) == [None] * 5
+    # Then one answer says which was taken
+    answers = [shown for shown in anna.user.chat() if shown.from_bot and shown.id > anna.user.last_message_ids[-1]]
+    assert [("Беру первое фото из альбома" in shown.text, QUESTIONS["description"] in shown.text) for shown in answers] == [
+        (True, True)
+    ]
+    # And it was the first
+    anna.answer = answers[0]
+    complete(anna, "description")
+    kept = rows("SELECT id, width FROM photos WHERE user_id = %s", anna.user.id)
+    assert kept == [{"id": books.check_one_order()["photo_id"], "width": 600}]
+
+
+def test_an_album_in_the_middle_of_the_way_is_offered_once_as_a_replacement(anna, books, rows):
+    # Given a draft with a photo
+    reach(anna, "count")
+    before = books.draft()
+    # When an album comes
+    updates = anna.user.album([picture(500 + 10 * number, 700) for number in range(3)])
+    assert books.wait_for(updates) == [None] * 3
+    # Then its first photo is offered once, and nothing changes until it is accepted
+    offers = [shown for shown in anna.user.chat() if "Заменить фото в заказе на это?" in shown.text]
+    assert len(offers) == 1
+    assert books.draft() == before
+    anna.answer = offers[0]
+    answer = anna.tap("Заменить")
+    # And then it takes the old one's place
+    assert "Фото принято" in answer.text and QUESTIONS["count"] in answer.text
+    complete(anna, "count")
+    photo = books.check_one_order()["photo_id"]
+    assert photo != before["photo_id"]
+    assert rows("SELECT width FROM photos WHERE id = %s", photo) == [{"width": 500}]
+
+
+def test_a_photo_sent_by_mistake_is_not_taken(anna, books):
+    # Given a draft at its summary, and another photo
+    reach(anna, "confirm")
+    before = books.draft()
+    answer = anna.send(picture(640, 480))
+    assert "Заменить фото в заказе на это?" in answer.text
+    # When the old photo is preferred
+    answer = anna.tap("Оставить прежнее")
+    # Then the summary is as it was
+    assert QUESTIONS["confirm"] in answer.text
+    assert books.draft() == before
+    complete(anna, "confirm")
+    books.check_one_order()
+
+
+def test_a_replacement_offered_to_an_earlier_draft_is_out_of_date(anna, books):
+    # Given a replacement that was offered, and the draft ordered all the same
+    reach(anna, "confirm")
+    summary = anna.answer
+    offer = anna.send(picture(640, 480))
+    anna.answer = summary
+    ANSWERS["confirm"](anna)
+    photo = books.check_one_order()["photo_id"]
+    # When the offer is accepted too late
+    answer = press(anna.user, offer, "Заменить")
+    # Then that is said, and the order has its photo
+    assert "Кнопка устарела" in answer["text"]
+    assert books.check_one_order()["photo_id"] == photo
