@@ -62,7 +62,9 @@ def picture(talk: Talk, message: Message) -> None:
 def _offer(talk: Talk, draft: Draft, sent: Sent) -> None:
     draft = talk.keep(state=open_step(draft), album=sent.album, pending=[sent.file_id, sent.message_id, sent.caption])
     text = talk.say("photo-replace-both" if sent.caption else "photo-replace")
-    talk.show(Screen(text, replace_rows(draft, talk.language)), reply_to=sent.message_id)
+    shown = talk.show(Screen(text, replace_rows(draft, talk.language)), reply_to=sent.message_id)
+    # Nothing is launched while it is open which photo is meant.
+    talk.close(draft, besides=shown)
 
 
 def replace(talk: Talk, call: CallbackQuery, _press: Press, draft: Draft) -> None:

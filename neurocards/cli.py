@@ -30,10 +30,10 @@ def _connect() -> None:
     db.connect(settings.database_url.get_secret_value(), settings.db_pool_size)
 
 
-def main() -> None:
-    """Runs the command line; a database that is away or empty is one line and status 1."""
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command line (`arguments` or the process's own); a database that is away is one line and status 1."""
     try:
-        cli()
+        cli(arguments)
     except OperationalError as error:
         sys.stderr.write(f"PostgreSQL is not reachable: {str(error).splitlines()[0]}\n")
         raise SystemExit(1) from None

@@ -26,7 +26,7 @@ def delivered(job: Job, file_id: str | None, reason: str = "delivered") -> None:
 def settle(app: App, job: Job, failure: Failure) -> None:
     """Carries out what the failure's policy decides for a claimed job. Raises LostClaim when the job was taken away meanwhile."""
     with db:
-        decision = policy_for(failure.category).decide(failure, _situation(app, job, failure))
+        decision = _decision(app, job, failure)
         _CARRY_OUT[decision.action](app, job, failure, decision)
         if decision.alert:
             _alert(app, decision.alert, job, failure)
@@ -39,6 +39,14 @@ def give_up(app: App, job: Job, failure: Failure, reason: str) -> None:
     order = Order.get_by_id(job.order_id)
     outbox.notify(job.id, order.chat_id, "failed")
     outbox.redraw_card(order)
+
+
+def _decision(app: App, job: Job, failure: Failure) -> Decision:
+    decision = policy_for(failure.category).decide(failure, _situation(app, job, failure))
+    if decision.action == "fail" and job.stage == "script" and failure.category != "USER_ERROR":
+        # A script by GPT is worth having, but no order is lost for want of one.
+        return Decision("plain", alert="script_fallback")
+    return decision
 
 
 def _situation(app: App, job: Job, failure: Failure) -> Situation:
@@ -89,20 +97,20 @@ def answer_due_in(app: App) -> float:
 
 def _fail(app: App, job: Job, failure: Failure, decision: Decision) -> None:
     attempts.end(job.id, "failed", failure.text)
-    if job.stage == "script" and failure.category != "USER_ERROR":
-        plain = scripts.plain_prompt(Order.get_by_id(job.order_id))
-        why = f"no script: {failure.category}: {failure.text}"
-        jobs.forward(job, "submit", why, due_in=0.0, prompt=plain, prompt_source="plain")
-        _alert(app, "script_fallback", job, failure)
-        return
     give_up(app, job, failure, f"{failure.category}: {failure.why}: {failure.text}")
+
+
+def _plain(app: App, job: Job, failure: Failure, decision: Decision) -> None:
+    prompt = scripts.plain_prompt(Order.get_by_id(job.order_id))
+    why = f"no script: {failure.category}: {failure.text}"
+    jobs.forward(job, "submit", why, due_in=0.0, prompt=prompt, prompt_source="plain")
 
 
 def _finish(app: App, job: Job, failure: Failure, decision: Decision) -> None:
     delivered(job, file_id=None, reason=f"not handed over: {failure.text}")
 
 
-_CARRY_OUT = {"retry": _retry, "await": _await, "fail": _fail, "finish": _finish}
+_CARRY_OUT = {"retry": _retry, "await": _await, "plain": _plain, "fail": _fail, "finish": _finish}
 
 
 def _forget_upload(job: Job) -> None:
@@ -111,8 +119,8 @@ def _forget_upload(job: Job) -> None:
     photo.save(only=["kie_url", "kie_url_expires_at"])
 
 
-def _alert(app: App, what: str, job: Job, failure: Failure) -> None:
-    about = f"{what}:{failure.why}"
+def _alert(app: App, alert: str, job: Job, failure: Failure) -> None:
+    about = alert if ":" in alert else f"{alert}:{failure.why}"
     outbox.alert(
         app.settings.admins, about, job=job.id, order=job.order_id, provider=failure.provider, text=failure.text[:300]
     )

@@ -11,6 +11,12 @@ TEXT = "Чашка для эспрессо с блюдцем, терракото
 # What the bot says while it looks at a photo, before it edits that message into its answer.
 LOOKING = "Смотрю фото"
 
+
+def is_answer(message: ChatMessage) -> bool:
+    """Whether the bot says this in the dialogue: its last word on something, and not a delivered video."""
+    return message.from_bot and message.kind != "video" and LOOKING not in message.text
+
+
 Show = Callable[[str, bool], None]  # the text, and whether the customer says it
 
 
@@ -69,9 +75,9 @@ class Customer:
         self._show(f"{kind}{message.text}\n{rows}".strip(), False)
 
     def _answered(self, after: int) -> ChatMessage:
-        # The buttons of an older question may be taken off late: that edit answers nothing.
+        # The buttons of an older question may be taken off late: that edit answers nothing, nor does a video that gets ready.
         self.answer = self.user.wait(
-            lambda shown: shown.from_bot and shown.id > after and LOOKING not in shown.text, self._patience, fresh=True
+            lambda shown: shown.id > after and is_answer(shown), self._patience, fresh=True
         )
         self.show(self.answer)
         return self.answer

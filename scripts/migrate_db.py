@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from neurocards.cli import cli
+from neurocards.cli import main
 
 if __name__ == "__main__":
-    cli(["migrate"])
+    main(["migrate"])

@@ -12,7 +12,7 @@ from typing import Literal
 
 from neurocards.errors import Failure
 
-Action = Literal["retry", "await", "fail", "finish"]
+Action = Literal["retry", "await", "plain", "fail", "finish"]
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,10 @@ class Situation:
 
 @dataclass(frozen=True)
 class Decision:
-    """`retry` in `delay` seconds, `await` a lost answer, `fail` and refund, or `finish` without a message.
+    """`retry` in `delay` seconds, `await` a lost answer, go on with a `plain` prompt, `fail` and refund, or `finish` without a message.
 
-    `uncounted`: the attempt is given back, since it was not the order's fault. `model` takes over from here.
+    `uncounted`: the attempt is given back, since it was not the order's fault. `model` takes over from here. `alert` names what
+    the operators are told, once a day for each rule that found the failure, or for each `name:detail` given here.
     """
 
     action: Action

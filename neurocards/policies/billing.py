@@ -11,7 +11,7 @@ class Billing(Policy):
         """Retries at once with another key, uncounted; with none left the order fails."""
         if situation.key_left and failure.provider == "kie":
             return Decision("retry", uncounted=True)
-        return Decision("fail", alert=self.alert)
+        return Decision("fail", alert=f"{self.alert}:{failure.provider}")
 
 
 register(Billing("BILLING", key="quarantine", alert="billing"))

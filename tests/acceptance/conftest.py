@@ -3,6 +3,8 @@
 One system serves all tests of a run; each test brings its own customers, so that none disturbs another.
 """
 
+import itertools
+import os
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -22,6 +24,9 @@ from tests.conftest import run_outside_transaction
 TIME_SCALE = 100.0
 OPERATOR = 424242
 
+# Systems side by side must not take each other's messages, not even those of another xdist process on a given Redis.
+_redis_databases = itertools.count(1 + 7 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]))
+
 
 def start(folder: Path, database_server: str, redis_url: str, **settings: str) -> Iterator[Local]:
     """A system on an empty database; `settings` are further environment variables."""
@@ -29,12 +34,13 @@ def start(folder: Path, database_server: str, redis_url: str, **settings: str) -
     run_outside_transaction(database_server, f"CREATE DATABASE {name}")
     environment = {
         "DATABASE_URL": urlsplit(database_server)._replace(path=f"/{name}").geturl(),
-        "REDIS_URL": urlsplit(redis_url)._replace(path="/1").geturl(),
+        "REDIS_URL": urlsplit(redis_url)._replace(path=f"/{next(_redis_databases)}").geturl(),
         "ADMIN_IDS": str(OPERATOR),
         "WELCOME_CREDITS": "5",
         **settings,
     }
-    with Local(folder, time_scale=TIME_SCALE, prepared_video=True, settings=environment) as local:
+    scale = float(settings.get("TIME_SCALE", TIME_SCALE))
+    with Local(folder, time_scale=scale, prepared_video=True, settings=environment) as local:
         with SandboxClient(local.sandbox.url) as client:
             client.user(id=OPERATOR, first_name="Оператор")
         yield local

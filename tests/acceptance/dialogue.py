@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sandbox.client import ChatMessage, User
-from sandbox.customer import LOOKING, PHOTO, TEXT, Customer
+from sandbox.customer import PHOTO, TEXT, Customer, is_answer
 from tests.acceptance.conftest import Query, eventually
 
 # What each question begins with, and how a customer in a hurry answers it.
@@ -68,7 +68,7 @@ def send_raw(customer: Customer, **content: Any) -> ChatMessage:
     last = customer.user.chat()[-1].id
     customer.user.raw({"message": raw_message(customer.user, **content)})
     customer.answer = customer.user.wait(
-        lambda shown: shown.from_bot and shown.id > last and LOOKING not in shown.text, 20
+        lambda shown: shown.id > last and is_answer(shown), 20
     )
     return customer.answer
 

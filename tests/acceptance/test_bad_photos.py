@@ -14,7 +14,7 @@ from PIL import Image
 
 from sandbox.client import User
 from sandbox.customer import PHOTO, TEXT
-from tests.acceptance.dialogue import ANSWERS, QUESTIONS, complete, press, reach
+from tests.acceptance.dialogue import QUESTIONS, complete, press, reach
 
 JPEG = PHOTO.read_bytes()
 MEGABYTE = 1024 * 1024
@@ -43,7 +43,7 @@ def bomb(side: int = 30_000) -> bytes:
 def picture(width: int, height: int, form: str = "JPEG") -> bytes:
     """A picture of that size with something on it."""
     file = io.BytesIO()
-    image = Image.effect_noise((width, height), 60).convert("RGB")
+    image = Image.linear_gradient("L").resize((width, height)).convert("RGB")
     if form == "HEIC":
         pillow_heif.from_pillow(image).save(file, quality=50)
     else:
@@ -213,16 +213,21 @@ def test_a_photo_sent_by_mistake_is_not_taken(anna, books):
     books.check_one_order()
 
 
-def test_a_replacement_offered_to_an_earlier_draft_is_out_of_date(anna, books):
-    # Given a replacement that was offered, and the draft ordered all the same
-    reach(anna, "confirm")
-    summary = anna.answer
+def test_nothing_is_launched_while_it_is_open_which_photo_is_meant(anna, books):
+    # Given a summary, and another photo that was offered in place of the first
+    summary = reach(anna, "confirm")
+    launch = summary.buttons[0][0][1]
+    before = books.draft()
     offer = anna.send(picture(640, 480))
-    anna.answer = summary
-    ANSWERS["confirm"](anna)
-    photo = books.check_one_order()["photo_id"]
-    # When the offer is accepted too late
-    answer = press(anna.user, offer, "Заменить")
-    # Then that is said, and the order has its photo
-    assert "Кнопка устарела" in answer["text"]
-    assert books.check_one_order()["photo_id"] == photo
+    # When the launch is pressed all the same, before its button has gone
+    answer = press(anna.user, summary, data=launch, forged=True)
+    # Then nothing is ordered yet
+    assert "Проверьте его ещё раз" in answer["text"]
+    assert (books.orders(), books.draft()) == ([], before)
+    # And after the decision it is
+    anna.answer = offer
+    anna.tap("Заменить")
+    complete(anna, "confirm")
+    assert books.check_one_order()["photo_id"] != before["photo_id"]
+    # And the offer can't be accepted twice
+    assert "Кнопка устарела" in press(anna.user, offer, data=offer.buttons[0][0][1], forged=True)["text"]
