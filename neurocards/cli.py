@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from peewee import OperationalError
+from peewee import OperationalError, ProgrammingError
 from rich.console import Console
 from rich.table import Table
 
@@ -31,11 +31,17 @@ def _connect() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Runs the command line (`arguments` or the process's own); a database that is away is one line and status 1."""
+    """Runs the command line (`arguments` or the process's own); a database that is away or empty is one line and status 1."""
     try:
         cli(arguments)
     except OperationalError as error:
         sys.stderr.write(f"PostgreSQL is not reachable: {str(error).splitlines()[0]}\n")
+        raise SystemExit(1) from None
+    except ProgrammingError as error:
+        # The one that a person can cause: a database that was never migrated. Any other is a bug and keeps its traceback.
+        if "does not exist" not in str(error):
+            raise
+        sys.stderr.write("the database has no tables yet: run python3 scripts/migrate_db.py\n")
         raise SystemExit(1) from None
 
 

@@ -42,7 +42,7 @@ def start(folder: Path, database_server: str, redis_url: str, **settings: str) -
     scale = float(settings.get("TIME_SCALE", TIME_SCALE))
     with Local(folder, time_scale=scale, prepared_video=True, settings=environment) as local:
         with SandboxClient(local.sandbox.url) as client:
-            client.user(id=OPERATOR, first_name="Оператор")
+            client.user(id=OPERATOR, first_name="Оператор").say("/start")
         yield local
     run_outside_transaction(database_server, f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -77,11 +77,11 @@ def rows(system: Local) -> Query:
 
 
 @pytest.fixture
-def books(rows: Query, anna: Customer):
+def records(rows: Query, anna: Customer):
     """What the database holds of Anna."""
-    from tests.acceptance.dialogue import Books  # which needs this file
+    from tests.acceptance.dialogue import Records  # which needs this file
 
-    return Books(rows, anna.user)
+    return Records(rows, anna.user)
 
 
 def ask(url: str, sql: str, *values: object) -> list[dict]:

@@ -81,7 +81,7 @@ def raw_message(user: User, **content: Any) -> dict[str, Any]:
     return {**head, **content}
 
 
-class Books:
+class Records:
     """What the database holds of one customer."""
 
     def __init__(self, rows: Query, user: User) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from sandbox.client import ChatMessage, User
 from tests.acceptance.conftest import eventually
-from tests.acceptance.dialogue import QUESTIONS, Books, complete, press, raw_message, reach
+from tests.acceptance.dialogue import QUESTIONS, Records, complete, press, raw_message, reach
 
 OUT_OF_DATE = "Кнопка устарела"
 FORGED = {
@@ -31,22 +31,22 @@ FORGED = {
 
 
 @pytest.mark.parametrize("kind", FORGED)
-def test_data_that_no_button_carries_is_answered_and_changes_nothing(anna, books, kind):
+def test_data_that_no_button_carries_is_answered_and_changes_nothing(anna, records, kind):
     # Given a draft that waits for its confirm
     summary = reach(anna, "confirm")
-    before = books.everything()
+    before = records.everything()
     # When a hostile client presses what is not there
     answer = press(anna.user, summary, data=FORGED[kind], forged=True)
     # Then an alert says how to go on, and the summary with its buttons stands as it was
     assert OUT_OF_DATE in answer["text"] and "/start" in answer["text"] and answer["alert"]
-    assert books.everything() == before
+    assert records.everything() == before
     complete(anna, "confirm")
-    books.check_one_order()
+    records.check_one_order()
 
 
-def test_well_formed_data_with_ids_of_nobody_is_out_of_date(anna, books):
+def test_well_formed_data_with_ids_of_nobody_is_out_of_date(anna, records):
     summary = reach(anna, "confirm")
-    before = books.everything()
+    before = records.everything()
     nobody = 2**63 - 1
     # When buttons of drafts, orders and videos that never were are pressed
     for data in (
@@ -58,15 +58,15 @@ def test_well_formed_data_with_ids_of_nobody_is_out_of_date(anna, books):
         assert OUT_OF_DATE in answer["text"] and answer["alert"], data
     assert "Отменять уже нечего" in press(anna.user, summary, data=f"v1:cancel:{nobody}", forged=True)["text"]
     # And the live summary kept its own buttons
-    assert books.everything() == before
+    assert records.everything() == before
     complete(anna, "confirm")
-    books.check_one_order()
+    records.check_one_order()
 
 
-def test_a_press_without_data_or_message_is_borne(anna, books):
+def test_a_press_without_data_or_message_is_borne(anna, records):
     # Given a draft
     reach(anna, "confirm")
-    before = books.everything()
+    before = records.everything()
     person = raw_message(anna.user)["from"]
     # When presses come that belong to games, to other bots' messages, or to messages Telegram has forgotten
     updates = [
@@ -74,13 +74,13 @@ def test_a_press_without_data_or_message_is_borne(anna, books):
         for number, rest in enumerate([{}, {"game_short_name": "chess"}, {"inline_message_id": "x", "data": "v1:drop:1"}])
     ]
     # Then none of them is an error or changes anything
-    assert books.wait_for(updates) == [None] * 3
-    assert books.everything() == before
+    assert records.wait_for(updates) == [None] * 3
+    assert records.everything() == before
     complete(anna, "confirm")
-    books.check_one_order()
+    records.check_one_order()
 
 
-def test_confirming_twice_is_one_order(anna, books):
+def test_confirming_twice_is_one_order(anna, records):
     # Given a summary
     summary = reach(anna, "confirm")
     launch = summary.buttons[0][0][1]
@@ -90,7 +90,7 @@ def test_confirming_twice_is_one_order(anna, books):
     # Then one press launches, and the others say that it is on its way
     eventually(lambda: len(toasts(anna.user, summary)) == 3)
     assert toasts(anna.user, summary) == ["Принято, запускаю!", "Уже запускаю", "Уже запускаю"]
-    books.check_one_order()
+    records.check_one_order()
 
 
 def toasts(user: User, message: ChatMessage) -> list[str]:
@@ -99,7 +99,7 @@ def toasts(user: User, message: ChatMessage) -> list[str]:
     return [event["text"] for event in answers if event["text"]]
 
 
-def test_choosing_twice_is_choosing_once(anna, books):
+def test_choosing_twice_is_choosing_once(anna, records):
     # Given the question for the template
     question = reach(anna, "template")
     choice = next(data for row in question.buttons for label, data in row if "Рекламный" in label)
@@ -110,10 +110,10 @@ def test_choosing_twice_is_choosing_once(anna, books):
     anna.answer = anna.user.wait(QUESTIONS["wishes"])
     assert len([shown for shown in anna.user.chat() if QUESTIONS["wishes"] in shown.text]) == 1
     complete(anna, "wishes")
-    assert books.check_one_order()["template"] == "ad"
+    assert records.check_one_order()["template"] == "ad"
 
 
-def test_a_summary_that_no_longer_says_what_would_be_ordered_launches_nothing(anna, books):
+def test_a_summary_that_no_longer_says_what_would_be_ordered_launches_nothing(anna, records):
     # Given a summary for one video, and the number changed to five since
     summary = reach(anna, "confirm")
     launch = summary.buttons[0][0][1]
@@ -123,21 +123,21 @@ def test_a_summary_that_no_longer_says_what_would_be_ordered_launches_nothing(an
     answer = press(anna.user, summary, data=launch, forged=True)
     # Then nothing is launched, and the summary as it now stands is shown
     assert "заказ изменился" in answer["text"] and answer["alert"]
-    assert books.orders() == []
+    assert records.orders() == []
     anna.answer = anna.user.wait("Количество: 5\u00a0видео")
     complete(anna, "confirm")
-    assert books.check_one_order(credits_left=0)["count"] == 5
+    assert records.check_one_order(credits_left=0)["count"] == 5
 
 
-def test_buttons_of_a_finished_order_say_so(anna, books):
+def test_buttons_of_a_finished_order_say_so(anna, records):
     # Given an order whose video came
     summary = reach(anna, "confirm")
     launch, draft = summary.buttons[0][0][1], summary.buttons[0][0][1].split(":")[2]
     card = complete(anna, "confirm")
     anna.video()
     anna.user.wait("готов за")
-    before = books.everything()
-    order = books.check_one_order()["id"]
+    before = records.everything()
+    order = records.check_one_order()["id"]
     # When what stood on its card and its questions is pressed
     pressed = {
         f"v1:cancel:{order}": "Отменять уже нечего",
@@ -150,25 +150,25 @@ def test_buttons_of_a_finished_order_say_so(anna, books):
         # Then each press is answered
         assert text in press(anna.user, card, data=data, forged=True)["text"], data
     # And nothing moves
-    assert books.everything() == before
+    assert records.everything() == before
 
 
-def test_nobody_touches_the_orders_of_another(anna, books, client, rows):
+def test_nobody_touches_the_orders_of_another(anna, records, client, rows):
     # Given Anna's order, her video, and another draft of hers
     reach(anna, "confirm")
     complete(anna, "confirm")
     video = anna.video()
-    order = books.check_one_order()["id"]
+    order = records.check_one_order()["id"]
     job = rows("SELECT id FROM jobs WHERE user_id = %s", anna.user.id)[0]["id"]
     anna.answer = video
     summary = anna.tap("Ещё вариант")
     draft = summary.buttons[0][0][1].split(":")[2]
-    before = books.everything()
+    before = records.everything()
     # And Boris, who knows her ids
     boris = client.user(first_name="Борис")
     boris.say("/start")
     hello = boris.wait(QUESTIONS["photo"])
-    his = Books(rows, boris).everything()
+    his = Records(rows, boris).everything()
     # When he presses, in his own chat, everything that is hers
     for data in (
         f"v1:cancel:{order}", f"v1:again:{order}", f"v1:wishes:{order}", f"v1:restyle:{order}", f"v1:rephoto:{order}",
@@ -180,8 +180,8 @@ def test_nobody_touches_the_orders_of_another(anna, books, client, rows):
     # And when he presses in her chat, as a modified client might
     assert OUT_OF_DATE in press(anna.user, summary, data=summary.buttons[0][0][1], forged=True, from_user=boris.id)["text"]
     # Then both have what they had, and hers can be ordered
-    assert Books(rows, boris).everything() == his
+    assert Records(rows, boris).everything() == his
     assert not [shown for shown in boris.chat() if shown.kind != "text"]
-    assert books.everything() == before
+    assert records.everything() == before
     complete(anna, "confirm")
-    assert len(books.orders()) == 2
+    assert len(records.orders()) == 2

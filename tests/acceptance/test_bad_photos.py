@@ -68,10 +68,10 @@ REFUSED: dict[str, tuple[Send, str]] = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_a_file_that_is_no_photo_is_refused_with_the_reason(anna, books, what):
+def test_a_file_that_is_no_photo_is_refused_with_the_reason(anna, records, what):
     # Given someone who was asked for a photo
     reach(anna, "photo")
-    before = books.everything()
+    before = records.everything()
     send, reason = REFUSED[what]
     # When the file comes
     answer = anna.do(lambda: send(anna.user))
@@ -79,16 +79,16 @@ def test_a_file_that_is_no_photo_is_refused_with_the_reason(anna, books, what):
     assert reason in answer.text
     assert QUESTIONS["photo"] in answer.text
     # And nothing changed, and a proper photo leads to an order
-    assert books.everything() == before
+    assert records.everything() == before
     complete(anna, "photo")
-    books.check_one_order()
+    records.check_one_order()
 
 
 @pytest.mark.parametrize("what", ["no image", "half a JPEG", "larger than Telegram gives away"])
-def test_a_bad_file_at_the_summary_leaves_the_draft_as_it_is(anna, books, what):
+def test_a_bad_file_at_the_summary_leaves_the_draft_as_it_is(anna, records, what):
     # Given a draft that waits for its confirm
     reach(anna, "confirm")
-    before = books.draft()
+    before = records.draft()
     # When a file that can't be used comes, and a replacement was agreed to where it is not known at once to be bad
     answer = anna.do(lambda: REFUSED[what][0](anna.user))
     if "Заменить" in " ".join(answer.labels):
@@ -96,9 +96,9 @@ def test_a_bad_file_at_the_summary_leaves_the_draft_as_it_is(anna, books, what):
     # Then it is refused, and the summary still stands
     assert REFUSED[what][1] in answer.text
     assert QUESTIONS["confirm"] in answer.text
-    assert books.draft() == before
+    assert records.draft() == before
     complete(anna, "confirm")
-    books.check_one_order()
+    records.check_one_order()
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the peak memory of a process is read from /proc")
@@ -129,42 +129,42 @@ def peak_memory(pid: int) -> int:
 
 
 @pytest.mark.parametrize("mime", ["image/heic", "application/octet-stream"])
-def test_a_heic_of_a_phone_is_a_photo(anna, books, rows, mime):
+def test_a_heic_of_a_phone_is_a_photo(anna, records, rows, mime):
     reach(anna, "photo")
     # When an iPhone's photo comes as a file, with the type its name alone betrays
     answer = anna.do(lambda: anna.user.document(picture(900, 1200, "HEIC"), "IMG_0042.HEIC", mime))
     # Then it is taken, and kept as a picture of that size
     assert "Фото принято" in answer.text
     complete(anna, "description")
-    photo = books.check_one_order()["photo_id"]
+    photo = records.check_one_order()["photo_id"]
     assert rows("SELECT width, height FROM photos WHERE id = %s", photo) == [{"width": 900, "height": 1200}]
 
 
-def test_a_caption_is_the_description(anna, books):
+def test_a_caption_is_the_description(anna, records):
     reach(anna, "photo")
     # When the photo comes with the description as its caption
     answer = anna.send(PHOTO, "Кружка эмалированная, 400 мл")
     # Then the next question is the third
     assert "Фото и описание приняты" in answer.text
     complete(anna, "template")
-    assert books.check_one_order()["description"] == "Кружка эмалированная, 400 мл"
+    assert records.check_one_order()["description"] == "Кружка эмалированная, 400 мл"
 
 
-def test_a_caption_too_short_is_said_and_the_photo_is_kept(anna, books):
+def test_a_caption_too_short_is_said_and_the_photo_is_kept(anna, records):
     reach(anna, "photo")
     answer = anna.send(PHOTO, "ок")
     assert "Фото принято" in answer.text
     assert "Коротковато: 2\u00a0символа" in answer.text
     complete(anna, "description")
-    assert books.check_one_order()["description"] == TEXT
+    assert records.check_one_order()["description"] == TEXT
 
 
-def test_of_an_album_the_first_photo_is_taken_and_that_is_said_once(anna, books, rows):
+def test_of_an_album_the_first_photo_is_taken_and_that_is_said_once(anna, records, rows):
     reach(anna, "photo")
     # When five photos of different sizes come together
     photos = [picture(600 + 10 * number, 800) for number in range(5)]
     updates = anna.user.album(photos)
-    assert books.wait_for(updates) == [None] * 5
+    assert records.wait_for(updates) == [None] * 5
     # Then one answer says which was taken
     answers = [shown for shown in anna.user.chat() if shown.from_bot and shown.id > anna.user.last_message_ids[-1]]
     assert [("Беру первое фото из альбома" in shown.text, QUESTIONS["description"] in shown.text) for shown in answers] == [
@@ -174,60 +174,60 @@ def test_of_an_album_the_first_photo_is_taken_and_that_is_said_once(anna, books,
     anna.answer = answers[0]
     complete(anna, "description")
     kept = rows("SELECT id, width FROM photos WHERE user_id = %s", anna.user.id)
-    assert kept == [{"id": books.check_one_order()["photo_id"], "width": 600}]
+    assert kept == [{"id": records.check_one_order()["photo_id"], "width": 600}]
 
 
-def test_an_album_in_the_middle_of_the_way_is_offered_once_as_a_replacement(anna, books, rows):
+def test_an_album_in_the_middle_of_the_way_is_offered_once_as_a_replacement(anna, records, rows):
     # Given a draft with a photo
     reach(anna, "count")
-    before = books.draft()
+    before = records.draft()
     # When an album comes
     updates = anna.user.album([picture(500 + 10 * number, 700) for number in range(3)])
-    assert books.wait_for(updates) == [None] * 3
+    assert records.wait_for(updates) == [None] * 3
     # Then its first photo is offered once, and nothing changes until it is accepted
     offers = [shown for shown in anna.user.chat() if "Заменить фото в заказе на это?" in shown.text]
     assert len(offers) == 1
-    assert books.draft() == before
+    assert records.draft() == before
     anna.answer = offers[0]
     answer = anna.tap("Заменить")
     # And then it takes the old one's place
     assert "Фото принято" in answer.text and QUESTIONS["count"] in answer.text
     complete(anna, "count")
-    photo = books.check_one_order()["photo_id"]
+    photo = records.check_one_order()["photo_id"]
     assert photo != before["photo_id"]
     assert rows("SELECT width FROM photos WHERE id = %s", photo) == [{"width": 500}]
 
 
-def test_a_photo_sent_by_mistake_is_not_taken(anna, books):
+def test_a_photo_sent_by_mistake_is_not_taken(anna, records):
     # Given a draft at its summary, and another photo
     reach(anna, "confirm")
-    before = books.draft()
+    before = records.draft()
     answer = anna.send(picture(640, 480))
     assert "Заменить фото в заказе на это?" in answer.text
     # When the old photo is preferred
     answer = anna.tap("Оставить прежнее")
     # Then the summary is as it was
     assert QUESTIONS["confirm"] in answer.text
-    assert books.draft() == before
+    assert records.draft() == before
     complete(anna, "confirm")
-    books.check_one_order()
+    records.check_one_order()
 
 
-def test_nothing_is_launched_while_it_is_open_which_photo_is_meant(anna, books):
+def test_nothing_is_launched_while_it_is_open_which_photo_is_meant(anna, records):
     # Given a summary, and another photo that was offered in place of the first
     summary = reach(anna, "confirm")
     launch = summary.buttons[0][0][1]
-    before = books.draft()
+    before = records.draft()
     offer = anna.send(picture(640, 480))
     # When the launch is pressed all the same, before its button has gone
     answer = press(anna.user, summary, data=launch, forged=True)
     # Then nothing is ordered yet
     assert "Проверьте его ещё раз" in answer["text"]
-    assert (books.orders(), books.draft()) == ([], before)
+    assert (records.orders(), records.draft()) == ([], before)
     # And after the decision it is
     anna.answer = offer
     anna.tap("Заменить")
     complete(anna, "confirm")
-    assert books.check_one_order()["photo_id"] != before["photo_id"]
+    assert records.check_one_order()["photo_id"] != before["photo_id"]
     # And the offer can't be accepted twice
     assert "Кнопка устарела" in press(anna.user, offer, data=offer.buttons[0][0][1], forged=True)["text"]

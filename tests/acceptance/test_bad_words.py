@@ -17,23 +17,23 @@ NUL = "\u0000"
 
 
 @pytest.mark.parametrize("text", ["", " \n\t ", "\u200b\u200d", f"{NUL}{NUL}{NUL}", "\u202e\u2066"], ids=ascii)
-def test_a_description_without_a_single_sign_is_asked_for_again(anna, books, text):
+def test_a_description_without_a_single_sign_is_asked_for_again(anna, records, text):
     # Given someone who was asked for a description
     reach(anna, "description")
-    before = books.everything()
+    before = records.everything()
     # When what they send shows nothing
     answer = send_raw(anna, text=text)
     # Then that is said, and the question stays
     assert "не видно ни букв, ни цифр" in answer.text
     assert QUESTIONS["description"] in answer.text
-    assert books.everything() == before
+    assert records.everything() == before
     complete(anna, "description")
-    books.check_one_order()
+    records.check_one_order()
 
 
-def test_a_description_too_short_or_too_long_is_told_its_length(anna, books):
+def test_a_description_too_short_or_too_long_is_told_its_length(anna, records):
     reach(anna, "description")
-    before = books.everything()
+    before = records.everything()
     # When it is two characters
     answer = anna.say("ок")
     # Then the least is named
@@ -43,33 +43,33 @@ def test_a_description_too_short_or_too_long_is_told_its_length(anna, books):
     # Then the most is named
     assert "Длинновато: 2\u00a0001\u00a0символ, а помещается 2\u00a0000." in answer.text
     # And what fits to the letter is taken
-    assert books.everything() == before
+    assert records.everything() == before
     anna.say("я" * 2000)
     complete(anna, "template")
-    assert books.check_one_order()["description"] == "я" * 2000
+    assert records.check_one_order()["description"] == "я" * 2000
 
 
-def test_ten_thousand_characters_come_in_three_messages_and_get_one_answer(anna, books):
+def test_ten_thousand_characters_come_in_three_messages_and_get_one_answer(anna, records):
     reach(anna, "description")
-    before = books.everything()
+    before = records.everything()
     # When a whole page is pasted, which Telegram's apps cut into three messages
     updates = anna.user.say("абвгдеёжзи" * 1000)
     assert len(updates) == 3
-    assert books.wait_for(updates) == [None] * 3
+    assert records.wait_for(updates) == [None] * 3
     # Then the answer is one, with the length of the whole, and no part of it was taken for a description
     answers = [shown for shown in anna.user.chat() if shown.from_bot and shown.id > anna.user.last_message_ids[-1]]
     assert len(answers) == 1
     assert "Длинновато: 10\u00a0000\u00a0символов" in answers[0].text and QUESTIONS["description"] in answers[0].text
-    assert books.everything() == before
+    assert records.everything() == before
     anna.answer = answers[0]
     complete(anna, "description")
-    assert books.check_one_order()["description"] == TEXT
+    assert records.check_one_order()["description"] == TEXT
 
 
 WISHES_TOO_LONG, PROMPT_TOO_SHORT = "тёплый свет " * 50, "крутится"
 
 
-def test_wishes_and_prompts_have_limits_of_their_own(anna, books):
+def test_wishes_and_prompts_have_limits_of_their_own(anna, records):
     # Given chosen wishes
     reach(anna, "wishes")
     anna.tap("Спокойно")
@@ -85,7 +85,7 @@ def test_wishes_and_prompts_have_limits_of_their_own(anna, books):
     assert "нужно не меньше 10" in answer.text
     anna.say("Кружка медленно вращается, пар поднимается")
     complete(anna, "count")
-    order = books.check_one_order()
+    order = records.check_one_order()
     assert (order["template"], order["wishes"]) == ("own", "Кружка медленно вращается, пар поднимается")
 
 
@@ -101,7 +101,7 @@ STRANGE = {
 
 
 @pytest.mark.parametrize("kind", STRANGE)
-def test_strange_signs_are_shown_back_and_ordered(anna, books, kind):
+def test_strange_signs_are_shown_back_and_ordered(anna, records, kind):
     # Given someone who was asked for a description
     reach(anna, "description")
     # When it has signs that mean something to somebody
@@ -115,10 +115,10 @@ def test_strange_signs_are_shown_back_and_ordered(anna, books, kind):
     # And so do the order and its card
     card = anna.tap("Запустить")
     assert title(kept) in card.text
-    assert books.check_one_order()["description"] == kept
+    assert records.check_one_order()["description"] == kept
 
 
-def test_strange_signs_reach_the_video_and_the_history(anna, books):
+def test_strange_signs_reach_the_video_and_the_history(anna, records):
     # Given an order described in markup
     reach(anna, "photo")
     anna.send(PHOTO, STRANGE["markup"])
@@ -130,15 +130,15 @@ def test_strange_signs_reach_the_video_and_the_history(anna, books):
     anna.say("/history")
     assert title(STRANGE["markup"]) in anna.answer.text
     assert any("<b>Кружка</b>" in label for label in anna.answer.labels)
-    books.check_one_order()
+    records.check_one_order()
 
 
-def test_whatever_is_typed_is_shown_or_explained(anna, books, system):
+def test_whatever_is_typed_is_shown_or_explained(anna, records, system):
     # Given a finished draft of someone with credits for many orders
     anna.say("/start")
     grant(system.environment, anna.user.id, 60)
     complete(anna, "photo")
-    order = books.check_one_order(credits_left=64)
+    order = records.check_one_order(credits_left=64)
     ordered = []
 
     @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -162,8 +162,8 @@ def test_whatever_is_typed_is_shown_or_explained(anna, books, system):
 
     check()
     # And each order is of its own words, and no update was set aside
-    assert [row["description"] for row in books.orders()[1:]] == ordered
-    assert books.set_aside() == []
+    assert [row["description"] for row in records.orders()[1:]] == ordered
+    assert records.set_aside() == []
     assert len(ordered) > 10
 
 
@@ -173,7 +173,7 @@ def grant(environment: dict[str, str], user_id: int, credits: int) -> None:
     subprocess.run(command, check=True, cwd=ROOT, env=environment, capture_output=True, timeout=60)
 
 
-def test_an_edited_answer_is_changed_with_the_button_that_comes(anna, books):
+def test_an_edited_answer_is_changed_with_the_button_that_comes(anna, records):
     # Given an answered description
     reach(anna, "description")
     anna.say("Кружка чёрная")
@@ -181,22 +181,22 @@ def test_an_edited_answer_is_changed_with_the_button_that_comes(anna, books):
     complete_until_summary = ("UGC", "Пропустить", "3 видео")
     for label in complete_until_summary:
         anna.tap(label)
-    before = books.draft()
+    before = records.draft()
     # When the message is edited
     answer = anna.do(lambda: anna.user.edit(said, "Кружка белая"))
     # Then it is said that edits are not seen, and nothing changes
     assert "Исправления в отправленных сообщениях не видны" in answer.text
-    assert books.draft() == before
+    assert records.draft() == before
     # And the button leads to that question, with what was answered
     answer = anna.tap("Изменить описание")
     assert QUESTIONS["description"] in answer.text and "Сейчас: Кружка чёрная" in answer.text
     answer = anna.say("Кружка белая")
     assert QUESTIONS["confirm"] in answer.text and "Описание: Кружка белая\n" in answer.text
     anna.tap("Запустить")
-    assert books.check_one_order(credits_left=2)["description"] == "Кружка белая"
+    assert records.check_one_order(credits_left=2)["description"] == "Кружка белая"
 
 
-def test_an_edit_of_something_else_says_how_to_go_on(anna, books):
+def test_an_edit_of_something_else_says_how_to_go_on(anna, records):
     # Given words that answered nothing
     reach(anna, "photo")
     anna.say("привет")
@@ -206,4 +206,4 @@ def test_an_edit_of_something_else_says_how_to_go_on(anna, books):
     assert "Пришлите новый текст отдельным сообщением" in answer.text
     assert anna.send(PHOTO).text.startswith("✅ Фото принято")
     complete(anna, "description")
-    books.check_one_order()
+    records.check_one_order()

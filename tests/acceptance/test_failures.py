@@ -35,9 +35,12 @@ LATE = 0.8
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory, database_server: str, redis_url: str) -> Iterator[Local]:
-    """A system with two accounts."""
+    """A system with two accounts, whose operator has said hello to the bot: nobody else may be written to."""
     keys = ",".join(f"{account}:{key}" for key, account in KEYS.items())
-    yield from start(tmp_path_factory.mktemp("failures"), database_server, redis_url, KIE_API_KEY=keys)
+    for system in start(tmp_path_factory.mktemp("failures"), database_server, redis_url, KIE_API_KEY=keys):
+        with SandboxClient(system.sandbox.url) as client:
+            Customer(client.user(id=OPERATOR)).say("/start")
+        yield system
 
 
 @pytest.fixture(autouse=True)
