@@ -23,6 +23,12 @@ def order_all(client: SandboxClient, customers: int, count: int = 1, threads: in
     return crowd
 
 
+def many_accounts(client: SandboxClient, pairs: str) -> None:
+    """Makes the sandbox's KIE group keys as our KIE_API_KEY does ('account:key,...'): otherwise all share one account's limit."""
+    keys = dict(pair.split(":")[::-1] for pair in pairs.split(","))
+    client.kie("PUT", "keys", **{key: {"account": account} for key, account in keys.items()})
+
+
 def query(url: str, sql: str) -> list[tuple[Any, ...]]:
     """Rows of one query."""
     connection = psycopg2.connect(url)

@@ -4,11 +4,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.crowd import children, order_all, query, report, resident_mb
+from benchmarks.crowd import children, many_accounts, order_all, query, report, resident_mb
 from sandbox.client import SandboxClient
 from sandbox.local import Local
 
 CUSTOMERS, EACH = 200, 5
+KEYS = ",".join(f"a{n}:key-{n}" for n in range(10))
 RENDER_SECONDS = 300
 PATIENCE = 1200.0
 STATES = """
@@ -19,10 +20,11 @@ STATES = """
 
 def main() -> None:
     """Orders, watches, and prints the figures."""
-    settings = {"WELCOME_CREDITS": str(EACH), "KIE_API_KEY": ",".join(f"a{n}:key-{n}" for n in range(10))}
+    settings = {"WELCOME_CREDITS": str(EACH), "KIE_API_KEY": KEYS}
     folder = Path(tempfile.mkdtemp(prefix="neurocards-bench-"))
     with Local(folder, prepared_video=True, settings=settings, worker_options=("--threads", "2")) as local:
         with SandboxClient(local.sandbox.url) as client:
+            many_accounts(client, KEYS)
             client.kie("PUT", "settings", render_seconds=RENDER_SECONDS)
             client.call("PUT", "/sandbox/openai/settings", json={"latency_seconds": 0.05})
             began = time.monotonic()

@@ -7,12 +7,13 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from benchmarks.crowd import order_all, percentiles, query, report
+from benchmarks.crowd import many_accounts, order_all, percentiles, query, report
 from sandbox.client import SandboxClient, User
 from sandbox.customer import Customer
 from sandbox.local import Local
 
 WALKS = 40
+KEYS = ",".join(f"a{n}:key-{n}" for n in range(10))
 IN_FLIGHT = 300
 
 
@@ -43,9 +44,10 @@ def walk(client: SandboxClient, walks: int) -> list[float]:
 
 def main() -> None:
     """Runs both parts and prints the figures in milliseconds."""
-    settings = {"WELCOME_CREDITS": "5", "KIE_API_KEY": ",".join(f"a{n}:key-{n}" for n in range(10))}
+    settings = {"WELCOME_CREDITS": "5", "KIE_API_KEY": KEYS}
     with Local(Path(tempfile.mkdtemp(prefix="neurocards-bench-")), prepared_video=True, settings=settings) as local:
         with SandboxClient(local.sandbox.url) as client:
+            many_accounts(client, KEYS)
             client.kie("PUT", "settings", render_seconds=600)
             idle = walk(client, WALKS)
             order_all(client, IN_FLIGHT // 5, count=5)

@@ -86,7 +86,8 @@ def cancel(talk: Talk, call: CallbackQuery, press: Press) -> None:
     if message_id is not None and message_id == order.card_message_id:
         _draw(talk, order.id, message_id)
         return
-    note = talk.say("order-cancelled", order=str(press.id), count=count, balance=orders.balance(talk.user_id))
+    key = "order-cancelled" if count == order.count else "order-cancelled-partly"
+    note = talk.say(key, order=str(order.id), count=count, balance=orders.balance(talk.user_id))
     _offer_to_cancel(talk, note, instead_of=message_id)
 
 

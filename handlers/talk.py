@@ -88,9 +88,8 @@ class Talk:
         screen = question(draft, self.language, self.credits)
         shown = self.show(Screen("\n\n".join((*notes, *gift, screen.text)), screen.buttons), instead_of=instead_of)
         self.close(draft, besides=shown)
-        # The summary's launch button names the draft's version, so nothing may be written after it was shown.
-        if draft.data.get("asked") != shown and draft.state != Step.CONFIRM:
-            drafts.save(self.chat_id, self.user_id, asked=shown)
+        if draft.data.get("asked") != shown:
+            drafts.asked_in(draft.id, shown)
 
     # What the person sees ---------------------------------------------------------------------------------------------
 

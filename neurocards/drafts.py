@@ -1,4 +1,4 @@
-"""Drafts: the conversation as rows, one for each (chat, user). Every write raises `version`, and a confirm names the version it saw."""
+"""Drafts: the conversation as rows, one for each (chat, user). Every answer raises `version`, and a confirm names the version it saw."""
 
 from typing import Any
 
@@ -26,6 +26,12 @@ def save(chat_id: int, user_id: int, *, state: object = KEEP, **data: Any) -> Dr
             Draft.id == draft.id
         ).execute()
         return draft
+
+
+def asked_in(draft_id: int, message_id: int) -> None:
+    """Notes which message asks the open question. That is no answer: the version stays, and a draft that is gone stays gone."""
+    with db:
+        Draft.update(data=Draft.data.concat({"asked": message_id})).where(Draft.id == draft_id).execute()
 
 
 def clear(chat_id: int, user_id: int) -> None:

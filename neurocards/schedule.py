@@ -81,9 +81,12 @@ class Scheduler:
         if not self._leading and time.monotonic() < self._ask_again:
             return False
         self._ask_again = time.monotonic() + ASK_FOR_LEAD
-        was_leading, self._leading = self._leading, False
-        # Raises while the database is away; the lead is lost then.
-        self._leading = self._lock.held()
+        was_leading = self._leading
+        try:
+            self._leading = self._lock.held()
+        except PeeweeException:
+            self._leading = False
+            raise
         if self._leading and not was_leading:
             log.info("this process leads")
             self._last_tick = self._steady_since = time.monotonic()

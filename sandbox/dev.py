@@ -1,5 +1,6 @@
 """`make dev`: everything up until Ctrl-C, with a chat page in the browser; with BOT_TOKEN and API keys in `.env`, the real ones."""
 
+import os
 import signal
 import threading
 from pathlib import Path
@@ -15,7 +16,7 @@ console = Console(highlight=False)
 
 def run(port: int) -> int:
     """Starts the system and waits for SIGINT or SIGTERM. Chats start afresh; users, orders and credits are kept in `var/`."""
-    given = {name: value for name, value in dotenv_values(ROOT / ".env").items() if value}
+    given = {name: value for name, value in {**dotenv_values(ROOT / ".env"), **_keys()}.items() if value}
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -28,6 +29,10 @@ def run(port: int) -> int:
         console.print(f"dev stopped: {error}", style="red", markup=False)
         return 1
     return 0
+
+
+def _keys() -> dict[str, str]:
+    return {name: os.environ[name] for name in ("BOT_TOKEN", "OPENAI_API_KEY", "KIE_API_KEY") if os.environ.get(name)}
 
 
 def _folder() -> Path:

@@ -24,12 +24,12 @@ STOP_SECONDS = 10.0
 
 
 class Order(TypedDict):
-    """What to run and how: argv, environment, working folder, log file, account (None: one's own), stop signal,
-    leftovers.
+    """What to run and how: argv, environment (None: the guard's), working folder, log file, account (None: one's own),
+    stop signal, leftovers.
     """
 
     command: list[str]
-    env: dict[str, str]
+    env: dict[str, str] | None
     folder: str
     log: str
     uid: int | None

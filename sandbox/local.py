@@ -4,6 +4,7 @@ Nothing of the product is imported: it is started by its own commands and told b
 environment gives (DATABASE_URL, REDIS_URL) is used, and then nothing embedded is started.
 """
 
+import json
 import os
 import signal
 import socket
@@ -11,17 +12,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 import requests
 
+from sandbox.guard import Order
 from sandbox.server import Sandbox
 from sandbox.services import Postgres, Valkey
 
 ROOT = Path(__file__).resolve().parent.parent
+GUARD = Path(__file__).with_name("guard.py")
 TOKEN = "1000001:" + "sandbox" * 5  # shaped like a token, known to the stand-in only
 STOP_SECONDS = 12.0
 START_SECONDS = 60.0
@@ -42,26 +45,25 @@ class Child:
         self.start()
 
     def start(self) -> None:
-        """Starts it, again if it has ended."""
-        with self.log.open("ab") as output:
-            self._process = subprocess.Popen(
-                self._command,
-                cwd=self.log.parent,
-                env=self._environment,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-    @property
-    def pid(self) -> int:
-        """The process to signal; its own children are in its session."""
-        return self._process.pid
+        """Starts it, again if it has ended. Its guard ends it when we are gone, however we ended."""
+        order = Order(
+            command=self._command, env=None, folder=str(self.log.parent), log=str(self.log),
+            uid=None, gid=None, stop_signal=signal.SIGTERM, leftovers=[],
+        )  # fmt: skip
+        # The environment has secrets: it is inherited, since arguments can be read by everyone on the machine.
+        self._guard = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(GUARD), json.dumps(order)],
+            env=self._environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        self.pid = int(_pipe(self._guard.stdout).readline())
 
     def check(self) -> None:
         """Raises StartFailed if the process has ended."""
-        if self._process.poll() is not None:
-            raise StartFailed(f"{self.name} ended with status {self._process.returncode}:\n{self.tail()}")
+        if self._guard.poll() is not None:
+            raise StartFailed(f"{self.name} ended with status {self._guard.returncode}:\n{self.tail()}")
 
     def tail(self, lines: int = 20) -> str:
         """The last lines of its output."""
@@ -69,21 +71,36 @@ class Child:
 
     def wait(self) -> int:
         """Its exit status, once it has ended by itself."""
-        return self._process.wait(START_SECONDS)
+        return self._buried(START_SECONDS)
 
     def kill(self) -> None:
         """Ends the process and its children the hard way, as a power cut would."""
-        os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        with suppress(ProcessLookupError):
+            os.killpg(self._guard.pid, signal.SIGKILL)
+        self._buried(STOP_SECONDS)
 
     def stop(self) -> None:
         """Ends the process in order; what is left of its session after that is killed."""
-        if self._process.poll() is None:
-            self._process.terminate()
+        with suppress(BrokenPipeError, ValueError):  # it has ended already
+            _pipe(self._guard.stdin).write(b"x")
+            _pipe(self._guard.stdin).flush()
         try:
-            self._process.wait(STOP_SECONDS)
+            self._buried(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self.kill()
+
+    def _buried(self, seconds: float) -> int:
+        status = self._guard.wait(seconds)
+        for pipe in (self._guard.stdin, self._guard.stdout):
+            with suppress(BrokenPipeError):
+                _pipe(pipe).close()
+        return status
+
+
+def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
+    if pipe is None:
+        raise StartFailed("a guard has lost its pipe")
+    return pipe
 
 
 class Local:
@@ -128,16 +145,8 @@ class Local:
         self.environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **self._servers(undo)}
         undo.enter_context(self.sandbox)
         self.port = _free_port()
-        self.environment |= {
-            **_stand_ins(self.sandbox.url),
-            "PORT": str(self.port),
-            "TIME_SCALE": str(self._time_scale),
-        }
-        self.environment |= {
-            "PUBLIC_BASE_URL": f"http://127.0.0.1:{self.port}",
-            "BOT_MODE": "polling",
-            **self._settings,
-        }
+        self.environment |= {"PORT": str(self.port), "TIME_SCALE": str(self._time_scale), "BOT_MODE": "polling"}
+        self.environment |= {**self._stand_ins(), **self._settings}
         migration = Child("migrate", [str(ROOT / "scripts" / "migrate_db.py")], self.environment, self.folder)
         if migration.wait() != 0:
             raise StartFailed(f"the database could not be made:\n{migration.tail()}")
@@ -146,6 +155,23 @@ class Local:
             undo.callback(child.stop)
             self.children.append(child)
         self._wait_until_ready()
+
+    def _stand_ins(self) -> dict[str, str]:
+        """Where the vendors are. One whose key is among our settings is the real one."""
+        url, ours = self.sandbox.url, f"http://127.0.0.1:{self.port}"
+        vendors = {
+            "BOT_TOKEN": {"BOT_TOKEN": TOKEN, "TELEGRAM_API_URL": url},
+            "OPENAI_API_KEY": {"OPENAI_API_KEY": "sk-sandbox", "OPENAI_BASE_URL": f"{url}/v1"},
+            "KIE_API_KEY": {
+                "KIE_API_KEY": "sandbox-key-1,sandbox-key-2", "KIE_API_URL": url, "KIE_UPLOAD_URL": url, "PUBLIC_BASE_URL": ours,
+            },
+        }  # fmt: skip
+        return {
+            name: value
+            for key, values in vendors.items()
+            if key not in self._settings
+            for name, value in values.items()
+        }
 
     def _servers(self, undo: ExitStack) -> dict[str, str]:
         known = {**os.environ, **self._settings}
@@ -173,18 +199,6 @@ class Local:
         except requests.RequestException:
             return 0
         return int(answer.json().get("workers_configured", 0)) if answer.ok else 0
-
-
-def _stand_ins(url: str) -> dict[str, str]:
-    return {
-        "BOT_TOKEN": TOKEN,
-        "TELEGRAM_API_URL": url,
-        "OPENAI_API_KEY": "sk-sandbox",
-        "OPENAI_BASE_URL": f"{url}/v1",
-        "KIE_API_KEY": "sandbox-key-1,sandbox-key-2",
-        "KIE_API_URL": url,
-        "KIE_UPLOAD_URL": url,
-    }
 
 
 def _free_port() -> int:

@@ -172,6 +172,7 @@ dropped = 🗑 Draft deleted, your credits are untouched. Whenever you want a vi
 nothing-to-cancel = Nothing to cancel: no draft, nothing queued. Whenever you want a video, send a photo of the product.
 orders-in-queue = These orders are still queued and can be cancelled. The credits come back at once.
 order-cancelled = ✖️ Order #{ $order } cancelled: { RETURNED($count) }, balance { $balance }.
+order-cancelled-partly = ✖️ Order #{ $order }: { VIDEOS($count) } taken off the queue, { RETURNED($count) }, balance { $balance }. The rest is being made or ready.
 
 not-enough =
     💳 <b>Not enough credits</b>

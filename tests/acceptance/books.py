@@ -8,6 +8,7 @@ from sandbox.client import ChatMessage, SandboxClient
 from sandbox.customer import Customer
 from tests.acceptance.conftest import Query, eventually
 
+
 def the_job(rows: Query, anna: Customer) -> dict[str, Any]:
     """The customer's newest job."""
     return rows("SELECT * FROM jobs WHERE user_id = %s ORDER BY id DESC LIMIT 1", anna.user.id)[0]
@@ -59,11 +60,14 @@ def assert_balanced(rows: Query) -> None:
     assert rows("""
         SELECT u.id FROM users u LEFT JOIN ledger_entries e ON e.user_id = u.id
         GROUP BY u.id HAVING u.credits <> coalesce(sum(e.amount), 0)""") == []  # fmt: skip
-    assert rows("""
+    assert (
+        rows("""
         SELECT j.id, j.status FROM jobs j LEFT JOIN ledger_entries e ON e.job_id = j.id
         GROUP BY j.id HAVING count(*) FILTER (WHERE e.kind = 'debit') <> 1
             OR count(*) FILTER (WHERE e.kind = 'capture') <> (j.status = 'done')::int
-            OR count(*) FILTER (WHERE e.kind = 'refund') <> (j.status IN ('failed', 'cancelled'))::int""") == []
+            OR count(*) FILTER (WHERE e.kind = 'refund') <> (j.status IN ('failed', 'cancelled'))::int""")
+        == []
+    )
 
 
 def creates(client: SandboxClient, after: int = 0) -> list[dict]:

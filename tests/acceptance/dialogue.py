@@ -1,12 +1,15 @@
 """The dialogue in steps, for tests that disturb it: get to a step, go on from it, and see that nothing was lost meanwhile."""
 
 import itertools
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 from sandbox.client import ChatMessage, User
 from sandbox.customer import PHOTO, TEXT, Customer, is_answer
+from sandbox.local import ROOT
 from tests.acceptance.conftest import Query, eventually
 
 # What each question begins with, and how a customer in a hurry answers it.
@@ -79,6 +82,12 @@ def raw_message(user: User, **content: Any) -> dict[str, Any]:
     chat = {"id": user.id, "type": "private", "first_name": "Анна"}
     head = {"message_id": next(_message_ids), "date": int(time.time()), "from": {**person, "is_bot": False}, "chat": chat}
     return {**head, **content}
+
+
+def grant(environment: dict[str, str], user_id: int, credits: int) -> None:
+    """Gives credits as an operator does."""
+    command = [sys.executable, "-m", "neurocards", "credits", "grant", str(user_id), str(credits), "--reason", "оплата"]
+    subprocess.run(command, check=True, cwd=ROOT, env=environment, capture_output=True, timeout=60)
 
 
 class Records:
