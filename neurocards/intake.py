@@ -54,6 +54,11 @@ class Lanes:
         if not busy:
             self._threads.submit(self._next, row.lane)
 
+    def in_hand(self) -> set[int]:
+        """Ids of the updates that wait or are being handled."""
+        with self._lock:
+            return {row.update_id for waiting in self._waiting.values() for row in waiting}
+
     def stop(self, seconds: float) -> None:
         """Finishes what is being handled; the rest stays in the inbox for the next start."""
         self._stopping.set()
@@ -132,6 +137,7 @@ class Poller:
         self._lanes = lanes
         self._may_poll = may_poll
         self._stopping = threading.Event()
+        self._caught_up = False
         self._offset = 0
 
     def stop(self) -> None:
@@ -140,26 +146,33 @@ class Poller:
 
     def run(self) -> None:
         """Takes up what an earlier bot left, then polls. Trouble is waited out with a log line; nothing is acknowledged meanwhile."""
-        backlog_taken = False
         while not self._stopping.is_set():
             try:
-                if not self._may_poll():
-                    log.warning("another bot process is polling; this one waits for its turn")
-                    backlog_taken = False
-                    self._stopping.wait(2)
-                    continue
-                if not backlog_taken:
-                    self._take_up(inbox.unhandled())
-                    backlog_taken = True
-                self._round()
+                self._turn()
             except PeeweeException as error:
+                # The last batch may have been stored without our hearing of it: it is looked for among the unhandled.
+                self._caught_up = False
                 log.warning("waiting for PostgreSQL: %s", str(error).splitlines()[0])
                 self._stopping.wait(1)
             except ProviderError as error:
                 log.warning("waiting for Telegram: %s", error)
                 self._stopping.wait(error.retry_after or 1)
+            except Exception:
+                # The thread's edge: without it the bot would be deaf and look alive.
+                log.exception("polling failed")
+                self._stopping.wait(1)
 
-    def _round(self) -> None:
+    def _turn(self) -> None:
+        if not self._may_poll():
+            log.warning("another bot process is polling; this one waits for its turn")
+            self._caught_up = False
+            self._stopping.wait(2)
+            return
+        if not self._caught_up:
+            # In this order: what is in hand now is either still unhandled below, or no longer listed there.
+            in_hand = self._lanes.in_hand()
+            self._take_up([row for row in inbox.unhandled() if row.update_id not in in_hand])
+            self._caught_up = True
         updates = self._fetch(self._offset, LONG_POLL)
         self._take_up(inbox.store(updates))
         if updates:

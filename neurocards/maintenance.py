@@ -57,8 +57,12 @@ def wake(app: App, tick: float) -> None:
 
 
 def reclaim(app: App) -> None:
-    """Takes back the claims of processes that fell silent, and of threads that can't still be at it."""
-    _take_back(app, Job.claimed_by.not_in(liveness.alive()), "its worker died")
+    """Takes back the claims of processes that fell silent, and of threads that can't still be at it.
+
+    A claim is a sign of life too: a process that has just started may work before its first beat.
+    """
+    silent = Job.claimed_by.not_in(liveness.alive()) & (Job.claimed_at < clock.in_real(-liveness.SILENT_AFTER))
+    _take_back(app, silent, "its worker died")
     _take_back(app, Job.claimed_at < clock.in_real(-LONGEST_CLAIM), "its worker hung")
 
 

@@ -76,8 +76,6 @@ class Customer:
 
     def _answered(self, after: int) -> ChatMessage:
         # The buttons of an older question may be taken off late: that edit answers nothing, nor does a video that gets ready.
-        self.answer = self.user.wait(
-            lambda shown: shown.id > after and is_answer(shown), self._patience, fresh=True
-        )
+        self.answer = self.user.wait(lambda shown: shown.id > after and is_answer(shown), self._patience, fresh=True)
         self.show(self.answer)
         return self.answer

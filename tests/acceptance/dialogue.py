@@ -70,18 +70,15 @@ def send_raw(customer: Customer, **content: Any) -> ChatMessage:
     """Sends a message that no app would let a person send, such as one with a NUL in its text; returns the answer."""
     last = customer.user.chat()[-1].id
     customer.user.raw({"message": raw_message(customer.user, **content)})
-    customer.answer = customer.user.wait(
-        lambda shown: shown.id > last and is_answer(shown), 20
-    )
+    customer.answer = customer.user.wait(lambda shown: shown.id > last and is_answer(shown), 20)
     return customer.answer
 
 
 def raw_message(user: User, **content: Any) -> dict[str, Any]:
     """A message of the user in their private chat, as the Bot API describes it."""
-    person = {"id": user.id, "first_name": "Анна", "language_code": "ru"}
+    person = {"id": user.id, "is_bot": False, "first_name": "Анна", "language_code": "ru"}
     chat = {"id": user.id, "type": "private", "first_name": "Анна"}
-    head = {"message_id": next(_message_ids), "date": int(time.time()), "from": {**person, "is_bot": False}, "chat": chat}
-    return {**head, **content}
+    return {"message_id": next(_message_ids), "date": int(time.time()), "from": person, "chat": chat, **content}
 
 
 def grant(environment: dict[str, str], user_id: int, credits: int) -> None:

@@ -73,7 +73,7 @@ def test_a_text_where_a_photo_is_due_is_told_so(anna, records):
 
 
 def test_an_update_delivered_three_times_counts_once(anna, records, client):
-    # Given a launch, a photo and a text, each of which arrives three times
+    # Given a photo and a text that arrive three times
     reach(anna, "photo")
     (photo,) = anna.user.photo(PHOTO)
     records.wait_for([photo])
@@ -84,6 +84,7 @@ def test_an_update_delivered_three_times_counts_once(anna, records, client):
     anna.answer = anna.user.wait(QUESTIONS["template"])
     for label in ("UGC", "Пропустить", "3 видео"):
         anna.tap(label)
+    # And a launch that does
     (launch,) = anna.user.tap(anna.answer, "Запустить")
     client.redeliver(launch)
     client.redeliver(launch)
@@ -128,10 +129,10 @@ def test_an_update_that_cannot_be_read_is_set_aside_with_an_apology(anna, record
 def test_a_button_that_breaks_the_bot_is_apologised_for(anna, records):
     # Given a draft
     question = reach(anna, "template")
-    message = {"message_id": question.id, "chat": {"id": anna.user.id, "type": "private"}, "date": "yesterday", "reply_markup": 1}
-    person = raw_message(anna.user)["from"]
+    message = raw_message(anna.user, message_id=question.id, reply_markup=1)
     # When a press comes that can't be read
-    (update,) = anna.user.raw({"callback_query": {"id": "1", "from": person, "message": message, "data": "v1:new"}})
+    press = {"id": "1", "from": message["from"], "message": message, "data": "v1:new"}
+    (update,) = anna.user.raw({"callback_query": press})
     # Then there is an apology, and the draft lives
     anna.user.wait(APOLOGY)
     assert records.wait_for([update])[0]
@@ -143,17 +144,17 @@ def test_updates_of_nobody_do_not_stand_in_the_way(anna, records, client):
     reach(anna, "template")
     before = records.everything()
     # When updates come that have no sender, no chat, or no sense at all
-    now = int(time.time())
+    said = {"message_id": 1, "date": int(time.time()), "text": "x"}
     broken = [
         {},
         {"quantum_message": {"x": 1}},
         {"message": None},
         {"message": [1, 2]},
-        {"message": {"message_id": 1, "date": now, "text": "x"}},
-        {"message": {"message_id": 1, "date": now, "text": "x", "from": {"id": 10**30, "is_bot": False, "first_name": "x"}}},
-        {"message": {"message_id": 1, "date": now, "text": "x", "from": {"id": "7"}, "chat": {"id": "7", "type": "private"}}},
-        {"message_reaction": {"date": now}},
-        {"channel_post": {"message_id": 5, "chat": {"id": -100123, "type": "channel", "title": "t"}, "date": now, "text": "hi"}},
+        {"message": said},
+        {"message": {**said, "from": {"id": 10**30, "is_bot": False, "first_name": "x"}}},
+        {"message": {**said, "from": {"id": "7"}, "chat": {"id": "7", "type": "private"}}},
+        {"message_reaction": {"date": said["date"]}},
+        {"channel_post": {**said, "chat": {"id": -100123, "type": "channel", "title": "t"}}},
     ]
     updates = [client.raw_update(update) for update in broken]
     # Then all are dealt with, and the conversation goes on
@@ -198,7 +199,9 @@ def test_a_group_is_told_once_that_this_is_for_private_chats(anna, records, clie
     # When they do so, and somebody pins a message there
     updates = [
         client.raw_update({"message": raw_message(anna.user, chat=group, text="/start@neurocards")}),
-        client.raw_update({"message": raw_message(anna.user, chat=group, pinned_message=raw_message(anna.user, text="x"))}),
+        client.raw_update(
+            {"message": raw_message(anna.user, chat=group, pinned_message=raw_message(anna.user, text="x"))}
+        ),
     ]
     # Then the group hears once where the bot works, and no draft or order came of it
     assert records.wait_for(updates) == [None, None]

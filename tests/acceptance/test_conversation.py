@@ -135,7 +135,9 @@ def test_back_leads_through_all_questions_and_every_answer_is_still_there(anna, 
     # When the customer goes back to the beginning
     seen = [anna.tap("Назад") for _ in STEPS[1:]]
     # Then each question shows what was answered
-    assert [QUESTIONS[step] in answer.text for step, answer in zip(reversed(STEPS[:-1]), seen, strict=True)] == [True] * 5
+    assert [QUESTIONS[step] in answer.text for step, answer in zip(reversed(STEPS[:-1]), seen, strict=True)] == [
+        True
+    ] * 5
     assert [any("✓" in label for label in answer.labels) for answer in seen] == [True, True, True, False, False]
     assert f"Сейчас: {TEXT}" in seen[3].text
     assert not any("Назад" in label for label in anna.answer.labels)
@@ -169,7 +171,13 @@ def test_without_credits_the_draft_waits_for_them(anna, records, system):
     before = records.draft()
     answer = anna.tap("Запустить")
     # Then they learn the price, the balance, whom to write to, and that nothing is lost
-    for words in ("Не хватает кредитов", "стоит 3\u00a0кредита", "на балансе 0\u00a0кредитов", "Черновик сохранён", "@kirbudilov"):
+    for words in (
+        "Не хватает кредитов",
+        "стоит 3\u00a0кредита",
+        "на балансе 0\u00a0кредитов",
+        "Черновик сохранён",
+        "@kirbudilov",
+    ):
         assert words in answer.text
     assert records.draft() == before
     # And asking again says the same, until the credits are there

@@ -1,0 +1,429 @@
+"""What keeps the promise when messages are lost and processes die: reclaiming, giving back, expiring, waking."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime
+
+import dramatiq
+import pytest
+
+from neurocards import attempts, clock, dispatch, jobs, ledger, liveness, maintenance, orders, settlement, web
+from neurocards.db import db
+from neurocards.errors import Failure, LostClaim
+from neurocards.keys import fingerprint
+from neurocards.models import (
+    NOW,
+    Account,
+    ApiKey,
+    InboxUpdate,
+    Job,
+    JobEvent,
+    Order,
+    Outgoing,
+    Process,
+    ProviderAttempt,
+)
+from neurocards.schedule import Scheduler
+from tests.conftest import jobs_of
+from tests.integration.conftest import OPERATOR
+
+REFUSED = Failure("TEMPORARY", "a rule", "provider", "kie", "busy")
+LOST = Failure("TEMPORARY", "no clear answer", "ambiguous_submit", "kie", "no answer: timed out")
+FACES = Failure("USER_ERROR", "a rule", "person", "kie", "faces")
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+
+FACTS = {
+    "submit": {"prompt": "p"},
+    "render": {"prompt": "p"},
+    "deliver": {"prompt": "p", "result_url": "http://x/y.mp4"},
+}
+
+
+def claimed(order: Order, stage: str = "script", process: str = "w1", ago: float = 20.0) -> Job:
+    """The order's first job, taken up for `stage` `ago` seconds ago."""
+    mine = Job.id == jobs_of(order)[0].id
+    with db:
+        if stage != "script":
+            Job.update(status="processing", stage=stage, **FACTS[stage]).where(mine).execute()
+        taken = jobs.claim(jobs_of(order)[0].id, stage, process)
+        Job.update(claimed_at=clock.in_real(-ago)).where(mine).execute()
+    return taken
+
+
+def beaten(process: str, ago: float = 0.0) -> None:
+    with db:
+        liveness.beat(process, "host:1")
+        Process.update(beat_at=clock.in_real(-ago)).where(Process.id == process).execute()
+
+
+def now(job: Job) -> Job:
+    with db:
+        return Job.get_by_id(job.id)
+
+
+def last_reason(job: Job) -> str:
+    with db:
+        return JobEvent.select().where(JobEvent.job == job.id).order_by(JobEvent.id.desc()).get().reason
+
+
+def due_in(job: Job) -> float:
+    """Seconds until the job is looked at."""
+    return (now(job).due_at - datetime.now(UTC)).total_seconds()
+
+
+def together(*acts: Callable[[], object]) -> None:
+    """Runs all at the same moment. One may find that another was faster; nothing else may happen to them."""
+    barrier, futures = threading.Barrier(len(acts)), []
+
+    def run(act: Callable[[], object]) -> None:
+        barrier.wait()
+        with suppress(LostClaim):
+            act()
+
+    with ThreadPoolExecutor(len(acts)) as threads:
+        futures = [threads.submit(run, act) for act in acts]
+    for future in futures:
+        future.result()
+
+
+# Reclaiming -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_work_of_a_silent_process_is_taken_back_and_that_of_a_living_one_is_not(ordered, worker):
+    # Given a process that beats and one that has been silent for 20 s
+    dead, alive = claimed(ordered(7), process="dead"), claimed(ordered(8), process="alive")
+    beaten("dead", ago=20)
+    beaten("alive")
+    # When the leader sweeps
+    maintenance.reclaim(worker())
+    # Then the dead one's job is free and due, with the reason and the crash counted
+    assert (now(dead).claim_token, now(dead).reclaims, last_reason(dead)) == (None, 1, "its worker died")
+    assert due_in(dead) <= 0
+    # And the living one's is untouched
+    assert now(alive).claim_token == alive.claim_token
+
+
+def test_a_process_that_works_before_its_first_beat_is_not_dead(ordered, worker):
+    # Given a claim made a moment ago by a process that nobody has heard of yet
+    job = claimed(ordered(), process="newborn", ago=1)
+    maintenance.reclaim(worker())
+    assert now(job).claim_token == job.claim_token
+
+
+def test_a_claim_that_outlasts_every_time_limit_is_taken_from_a_living_process(ordered, worker):
+    job = claimed(ordered(), process="alive", ago=901)
+    beaten("alive")
+    maintenance.reclaim(worker())
+    assert (now(job).claim_token, last_reason(job)) == (None, "its worker hung")
+
+
+@pytest.mark.parametrize(("base_url", "wait"), [("https://bot.example", 600), (None, 60)])
+def test_a_crash_while_asking_kie_is_an_answer_to_be_waited_for(ordered, worker, base_url, wait):
+    # Given a process that died after committing that it would ask
+    job = claimed(ordered(), "submit")
+    with db:
+        attempts.begin(job, "key", "model")
+    # When its job is taken back
+    maintenance.reclaim(worker("w2", public_base_url=base_url))
+    # Then it waits in render for a callback, and KIE is not asked again meanwhile
+    assert (now(job).stage, now(job).render_attempts) == ("render", 1)
+    assert wait - 5 < due_in(job) <= wait
+    with db:
+        assert attempts.live(job.id).state == "ambiguous"
+
+
+def test_a_crash_after_the_task_was_noted_goes_on_with_that_task(ordered, worker):
+    job = claimed(ordered(), "submit")
+    with db:
+        attempt = attempts.begin(job, "key", "model")
+        attempts.accepted(attempt.id, "task-1")
+    maintenance.reclaim(worker("w2"))
+    assert (now(job).stage, due_in(job) <= 0) == ("render", True)
+    with db:
+        assert (attempts.live(job.id).state, attempts.live(job.id).task_id) == ("running", "task-1")
+
+
+def test_a_job_that_keeps_crashing_its_worker_is_given_up_and_refunded(ordered, worker):
+    # Given a job that has crashed five times without a step forward
+    job = claimed(ordered(), "deliver")
+    with db:
+        Job.update(reclaims=jobs.MAX_RECLAIMS).execute()
+    # When it crashes once more
+    maintenance.reclaim(worker("w2"))
+    # Then it is failed and refunded, its customer is told, and so is the operator
+    assert (now(job).status, orders.balance(7)) == ("failed", 5)
+    with db:
+        assert {(row.kind, row.chat_id) for row in Outgoing.select().where(Outgoing.kind != "card")} == {
+            ("notice", 7), ("alert", OPERATOR),
+        }  # fmt: skip
+        assert ledger.unexplained() == []
+
+
+def test_a_process_gives_back_what_none_of_its_threads_holds(ordered, worker):
+    # Given two claims of a process, one of which a thread works on
+    w1 = worker("w1")
+    held, dropped = claimed(ordered(7)), claimed(ordered(8))
+    w1.in_hand.add(held.claim_token)
+    # When it beats
+    maintenance.beat(w1)
+    # Then it is alive, and only the dropped one is free
+    assert (now(held).claim_token, now(dropped).claim_token) == (held.claim_token, None)
+    with db:
+        assert Process.get().id == "w1"
+
+
+def test_a_process_told_to_stop_gives_everything_back_and_has_not_crashed(ordered, worker):
+    job, other = claimed(ordered(7)), claimed(ordered(8), process="w2")
+    beaten("w1")
+    maintenance.leave(worker("w1"))
+    assert (now(job).claim_token, now(job).reclaims, last_reason(job)) == (None, 0, "its worker was told to stop")
+    assert now(other).claim_token == other.claim_token
+    with db:
+        assert Process.select().count() == 0
+
+
+def test_after_an_outage_nobody_is_taken_for_dead_before_all_could_beat(ordered, worker):
+    # Given a worker in the midst of its work, silent only because the database was away
+    job = claimed(ordered(), "deliver", process="alive")
+    beaten("alive", ago=20)
+    # When a leader begins (as each does after an outage) and sweeps
+    scheduler = Scheduler(worker("leader"))
+    scheduler.tick()
+    scheduler.tick()
+    # Then the work is left alone: sending a video twice is what an early reclaim would do
+    assert now(job).claim_token == job.claim_token
+
+
+# Fences ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_worker_presumed_dead_asks_kie_for_nothing_and_sends_nothing(ordered, worker):
+    # Given a worker whose job was given to another while it was frozen
+    old = claimed(ordered(), "submit")
+    maintenance.reclaim(worker("w2"))
+    with db:
+        new = jobs.claim(old.id, "submit", "w2")
+    # When it wakes up before it has asked KIE, Then it may not
+    with pytest.raises(LostClaim), db:
+        attempts.begin(old, "key", "model")
+    # And the same before it sends a video
+    with pytest.raises(LostClaim), db:
+        jobs.confirm(old)
+    with db:
+        jobs.confirm(new)
+        assert ProviderAttempt.select().count() == 0
+    assert now(new).render_attempts == 0
+
+
+def test_reclaiming_and_settling_at_the_same_moment_is_one_of_the_two(ordered, worker):
+    # Given a failure that is settled while the leader takes its worker for dead, again and again
+    leader = worker("leader")
+    for number in range(15):
+        job = claimed(ordered(user_id=100 + number), "deliver")
+        together(lambda job=job: settlement.settle(leader, job, FACES), lambda: maintenance.reclaim(leader))
+        # Then the job was either refunded once or is free again, and the books agree
+        ended = now(job)
+        assert (ended.status, ended.claim_token) in (("failed", None), ("processing", None))
+        with db:
+            assert ledger.unexplained() == []
+
+
+# Lost answers ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_callback_that_is_faster_than_the_lost_answer_is_not_forgotten(ordered, worker):
+    # Given a task whose callback came while its own request still hung
+    job = claimed(ordered(), "submit")
+    with db:
+        attempt = attempts.begin(job, "key", "model")
+    web.take_callback(attempt.nonce, {"data": {"taskId": "task-1"}}, (OPERATOR,))
+    # When the request ends without an answer
+    settlement.settle(worker(), job, LOST)
+    # Then the task is known, and looked at now and not in ten minutes
+    assert (now(job).stage, due_in(job) <= 0) == ("render", True)
+    with db:
+        assert (attempts.live(job.id).state, attempts.live(job.id).task_id) == ("running", "task-1")
+
+
+def test_a_callback_and_a_lost_answer_at_the_same_moment_end_in_a_running_task(ordered, worker):
+    w1 = worker()
+    for number in range(15):
+        job = claimed(ordered(user_id=100 + number), "submit")
+        with db:
+            attempt = attempts.begin(job, "key", "model")
+        body = {"data": {"taskId": f"task-{number}"}}
+        together(
+            lambda job=job: settlement.settle(w1, job, LOST),
+            lambda attempt=attempt, body=body: web.take_callback(attempt.nonce, body, ()),
+        )
+        with db:
+            assert (attempts.live(job.id).state, attempts.live(job.id).task_id) == ("running", f"task-{number}")
+        assert due_in(job) <= 0
+
+
+def test_a_task_that_ends_after_the_deadline_is_the_operators_to_hand_over(ordered, worker):
+    # Given a job that was refunded when its time was over, while KIE went on
+    job = claimed(ordered(), "submit")
+    with db:
+        attempt = attempts.begin(job, "key", "model")
+        attempts.accepted(attempt.id, "task-1")
+        jobs.forward(job, "render", "task accepted", due_in=60)
+        Job.update(deadline_at=LONG_AGO).execute()
+    maintenance.expire(worker())
+    # When the callback comes after all
+    web.take_callback(attempt.nonce, {"data": {"taskId": "task-1"}}, (OPERATOR,))
+    # Then nothing changes for the customer, and the operator learns the task's id
+    assert (now(job).status, orders.balance(7)) == ("failed", 5)
+    with db:
+        alert = Outgoing.get(Outgoing.payload["what"] == "late_result")
+    assert (alert.chat_id, alert.payload["task"]) == (OPERATOR, "task-1")
+
+
+# Attempts -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_video_that_telegram_refuses_counts_like_any_bad_result(ordered, worker):
+    # Given a third video that Telegram finds too large
+    job = claimed(ordered(), "deliver")
+    with db:
+        Job.update(render_attempts=3).execute()
+    settlement.settle(worker(), job, Failure("TEMPORARY", "file", "bad_result", "telegram", "entity too large"))
+    # Then no fourth is made
+    assert (now(job).status, orders.balance(7)) == ("failed", 5)
+
+
+def test_a_finished_video_is_offered_to_a_stumbling_telegram_without_end(ordered, worker):
+    job = claimed(ordered(), "deliver")
+    with db:
+        Job.update(deliver_attempts=50).execute()
+    settlement.settle(worker(), job, Failure("TEMPORARY", "HTTP 502", "provider", "telegram", "bad gateway"))
+    assert (now(job).stage, 25 < due_in(job) <= 60) == ("deliver", True)
+
+
+@pytest.mark.parametrize(("used", "status"), [(1, "processing"), (2, "processing"), (3, "failed")])
+def test_the_third_attempt_is_the_last(ordered, worker, used, status):
+    job = claimed(ordered(), "submit")
+    with db:
+        attempts.begin(job, "key", "model")
+        Job.update(render_attempts=used).execute()
+    settlement.settle(worker(), job, REFUSED)
+    assert now(job).status == status
+
+
+# Deadlines ------------------------------------------------------------------------------------------------------------
+
+
+def test_past_its_deadline_a_free_job_is_refunded_and_a_claimed_one_first_finishes_its_step(ordered, worker):
+    # Given an overdue job in the queue and an overdue one that is being worked on
+    queued, taken = jobs_of(ordered(7))[0], claimed(ordered(8), "deliver")
+    with db:
+        Job.update(deadline_at=LONG_AGO).execute()
+    # When the leader looks
+    maintenance.expire(worker())
+    # Then the first is refunded, and the second is not taken out of its worker's hands
+    assert (now(queued).status, now(queued).failure_subtype, orders.balance(7)) == ("failed", "deadline", 5)
+    assert now(taken).claim_token == taken.claim_token
+    # And that one is delivered if it can be
+    settlement.delivered(taken, "file")
+    maintenance.expire(worker())
+    assert (now(taken).status, orders.balance(8)) == ("done", 4)
+
+
+def test_an_expired_job_is_refunded_once_however_often_one_looks(ordered, worker):
+    ordered()
+    with db:
+        Job.update(deadline_at=LONG_AGO).execute()
+    w1 = worker()
+    together(*[lambda: maintenance.expire(w1) for _ in range(4)])
+    maintenance.expire(w1)
+    assert orders.balance(7) == 5
+    with db:
+        assert ledger.unexplained() == []
+
+
+# Waking ---------------------------------------------------------------------------------------------------------------
+
+
+def woken(job: Job) -> bool:
+    return now(job).woken_at is not None
+
+
+def waiting_to_submit(order: Order) -> list[Job]:
+    with db:
+        Job.update(status="processing", stage="submit", prompt="p", woken_at=None).execute()
+    return jobs_of(order)
+
+
+def test_no_more_jobs_are_woken_for_kie_than_its_window_has_room_for(ordered, worker):
+    # Given five jobs that wait to be submitted, and accounts with room for two more creates
+    waiting = waiting_to_submit(ordered(count=5))
+    w1 = worker()
+    with db:
+        Account.update(creates=[datetime.now(UTC)] * 19).execute()
+    # When the leader sweeps, Then two are woken
+    maintenance.wake(w1, 1.0)
+    assert sum(woken(job) for job in waiting) == 2
+
+
+def test_with_no_key_left_every_waiting_job_is_woken_to_hear_of_it(ordered, worker):
+    # Given jobs that wait for another try, and keys that have all gone bad since
+    waiting = waiting_to_submit(ordered(count=5))
+    w1 = worker()
+    with db:
+        for _, key in w1.settings.kie_keys:
+            w1.keys.quarantine(fingerprint(key), "no credit")
+    maintenance.wake(w1, 1.0)
+    assert all(woken(job) for job in waiting)
+
+
+def test_with_redis_away_the_sweep_goes_on_and_comes_back_to_what_it_could_not_send(ordered, worker):
+    # Given a job whose message was lost, and no Redis
+    job = jobs_of(ordered())[0]
+    with db:
+        Job.update(woken_at=None).execute()
+    broker = dramatiq.get_broker()
+    dramatiq.set_broker(dispatch.make_broker("redis://127.0.0.1:9/0", []))
+    try:
+        maintenance.wake(worker(), 1.0)
+    finally:
+        dramatiq.get_broker().close()
+        dramatiq.set_broker(broker)
+    # Then nothing broke, and once the lease of that message is over the job is woken again
+    with db:
+        assert jobs.wake_due(None, 10, maintenance.WAKE_LEASE) == []
+        assert jobs.wake_due(None, 10, -1) == [job.id]
+
+
+# Keys, and old rows ---------------------------------------------------------------------------------------------------
+
+
+def test_a_key_that_cannot_be_asked_about_stays_out(worker):
+    # Given a quarantined key whose time for a look has come, and a KIE that doesn't answer
+    w1 = worker()
+    print_ = fingerprint("key-a")
+    with db:
+        w1.keys.quarantine(print_, "no credit")
+        ApiKey.update(until=NOW).where(ApiKey.state == "quarantined").execute()
+    maintenance.probe(w1)
+    with db:
+        key = ApiKey.get_by_id(print_)
+    assert (key.state, key.strikes) == ("quarantined", 1)
+
+
+def test_old_rows_are_forgotten_and_open_ones_never(ordered):
+    # Given updates and told things of every age
+    ordered()
+    with db:
+        for number, (handled, days) in enumerate([(True, 4), (True, 2), (False, 400)]):
+            at = clock.in_real(-days * 86_400)
+            handled_at = at if handled else None
+            InboxUpdate.insert(update_id=number, lane=7, body="{}", received_at=at, handled_at=handled_at).execute()
+        Outgoing.insert(key="old", kind="alert", chat_id=1, sent_at=clock.in_real(-8 * 86_400)).execute()
+    # When the leader prunes
+    maintenance.prune()
+    # Then what was handled days ago is gone, and what is still open stays however old it is
+    with db:
+        assert [row.update_id for row in InboxUpdate.select().order_by(InboxUpdate.update_id)] == [1, 2]
+        assert [row.kind for row in Outgoing.select()] == ["card"]
