@@ -1,6 +1,7 @@
 """The bot service: takes updates, keeps them, answers; and serves the operator's figures over HTTP. It generates nothing."""
 
 import logging
+import os
 import signal
 import sys
 import threading
@@ -64,6 +65,9 @@ def run(settings: Settings, stop: threading.Event) -> None:
         pass
     poller.stop()
     lanes.stop(GRACE)
+    # A lane that hangs in a download would hold the interpreter's own exit up; what it was at is still in the inbox.
+    logging.shutdown()
+    os._exit(0)
 
 
 def handle(bot: telebot.TeleBot, update: dict[str, Any]) -> None:
@@ -80,12 +84,13 @@ def sorry(bot: telebot.TeleBot, settings: Settings, update: dict[str, Any], reas
 
 
 def introduce(bot: telebot.TeleBot) -> None:
-    """Sets the menu of commands in both languages; a menu that could not be set is only logged."""
+    """Takes off a webhook that an earlier run may have left, and sets the menu of commands; if that fails it is only logged."""
     try:
+        telegram.translated(bot.delete_webhook)
         telegram.translated(bot.set_my_commands, handlers.commands("ru"))
         telegram.translated(bot.set_my_commands, handlers.commands("en"), language_code="en")
     except ProviderError as error:
-        log.warning("the menu was not set: %s", error)
+        log.warning("the menu of commands was not set: %s", error)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from neurocards import dispatch, logs
 from neurocards.config import Settings, load_or_exit
 
 settings = load_or_exit(Settings)
-logs.configure(os.environ.get("WORKER_NAME", "worker"), settings.log_dir, settings.secrets())
+logs.configure(os.environ.get("WORKER_NAME", f"worker-{os.getpid()}"), settings.log_dir, settings.secrets())
 app = application.build(settings)
 broker = dispatch.make_broker(settings.redis_url.get_secret_value(), middleware.stack(app))
 dramatiq.set_broker(broker)

@@ -1,13 +1,10 @@
 """Hands the finished video to the customer."""
 
-import dramatiq
-
 from actors import app
 from neurocards import dispatch, pipeline
-from neurocards.errors import JobFailed
 
 
-@dramatiq.actor(queue_name=dispatch.QUEUE, throws=(JobFailed,))
+@dispatch.actor
 def deliver(job_id: int) -> None:
     """Looks at the job's row; nothing happens when it is elsewhere by now."""
     pipeline.run(app, "deliver", job_id)

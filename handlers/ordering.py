@@ -101,9 +101,11 @@ def cancel_all(talk: Talk, _message: Message) -> None:
 
 
 def _offer_to_cancel(talk: Talk, note: str, instead_of: int | None = None) -> None:
-    waiting = [order.id for order in orders.active_orders(talk.user_id) if _queued(talk, order.id)]
+    active = [order.id for order in orders.active_orders(talk.user_id)]
+    waiting = [order_id for order_id in active if _queued(talk, order_id)]
     parts = [note, talk.say("orders-in-queue") if waiting else ""]
-    text = "\n\n".join(filter(None, parts)) or talk.say("nothing-to-cancel")
+    nothing = talk.say("nothing-to-cancel-running" if active else "nothing-to-cancel")
+    text = "\n\n".join(filter(None, parts)) or nothing
     talk.show(Screen(text, cancel_rows(waiting, talk.language)), instead_of=instead_of)
 
 

@@ -17,4 +17,12 @@ from neurocards.app import App
 
 def stack(app: App) -> list[Middleware]:
     """A failure is classified first, then the key pool hears of it, then the outcome is written."""
-    return [TimeLimit(time_limit=300_000), Lifecycle(app), Drain(), Backoff(app), KeyRotation(app), Classification()]
+    return [
+        Lifecycle(app),
+        Drain(),
+        Backoff(app),
+        KeyRotation(app),
+        Classification(app),
+        # Last, so that its clock is stopped first: the hooks above may wait for the database.
+        TimeLimit(time_limit=300_000),
+    ]

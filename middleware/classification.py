@@ -2,12 +2,15 @@
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from dramatiq import Broker, MessageProxy, Middleware
 
+from neurocards.app import App
 from neurocards.classifiers import classify
 from neurocards.errors import Failure, JobFailed
+from neurocards.logs import Redactor
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +25,10 @@ def failed_jobs(exception: BaseException | None) -> Iterator[JobFailed]:
 
 
 class Classification(Middleware):
-    """Puts a `Failure` on each JobFailed, found by the plugins of `neurocards.classifiers`."""
+    """Puts a `Failure` on each JobFailed, found by the plugins of `neurocards.classifiers`. Its text goes into rows: redacted."""
+
+    def __init__(self, app: App) -> None:
+        self._redacted = Redactor(app.settings.secrets())
 
     @property
     def actor_options(self) -> set[str]:
@@ -35,7 +41,8 @@ class Classification(Middleware):
         """Classifies; a bug of ours keeps its traceback in the log."""
         for failed in failed_jobs(exception):
             cause = failed.__cause__ if isinstance(failed.__cause__, Exception) else failed
-            failed.failure = classify(cause)
+            failure = classify(cause)
+            failed.failure = replace(failure, text=self._redacted(failure.text))
             log.warning(
                 "job %s failed in %s: %s",
                 failed.claim.id,

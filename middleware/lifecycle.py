@@ -47,8 +47,10 @@ class Lifecycle(Middleware):
 
     def _leave_at_once(self) -> None:
         log.warning("out of time: unfinished work is given back")
-        self._leave()
-        os._exit(0)
+        try:
+            self._leave()
+        finally:
+            os._exit(0)
 
     def _leave(self) -> None:
         try:

@@ -30,7 +30,9 @@ class App:
     keys: KeyPool
     in_hand: set[UUID] = field(default_factory=set)
     # Kept, so that their connections to KIE are too.
-    pollers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(POLLS_AT_ONCE, thread_name_prefix="poll"))
+    pollers: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(POLLS_AT_ONCE, thread_name_prefix="poll")
+    )
 
     @property
     def callbacks(self) -> bool:

@@ -1,7 +1,9 @@
 """Settings: one frozen value, built where a process begins. Nothing else reads the environment."""
 
+import os
 import re
 import sys
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
@@ -20,6 +22,27 @@ def _matching(pattern: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _address(schemes: tuple[str, ...], needs_path: bool) -> AfterValidator:
+    def check(secret: SecretStr) -> SecretStr:
+        parts = urlsplit(secret.get_secret_value())
+        in_range = parts.port is None or parts.port > 0  # a port that is no number raises here
+        if parts.scheme not in schemes or not in_range or (needs_path and not parts.path.strip("/")):
+            raise ValueError(parts.scheme)
+        return secret
+
+    return AfterValidator(check)
+
+
+def _writable(folder: str) -> str:
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(folder) from error
+    if not os.access(folder, os.W_OK):
+        raise ValueError(folder)
+    return folder
+
+
 def _without_slash(url: str) -> str:
     return str(HttpUrl(url)).rstrip("/")
 
@@ -35,18 +58,20 @@ class DatabaseSettings(BaseSettings):
         env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True, env_ignore_empty=True
     )
 
-    database_url: Annotated[SecretStr, _matching(r"postgres(ql)?://\S+")] = Field(
+    database_url: Annotated[SecretStr, _address(("postgres", "postgresql"), needs_path=True)] = Field(
         description="a PostgreSQL address such as postgresql://user:password@host:5432/neurocards"
     )
     db_pool_size: int = Field(7, ge=2, le=100, description="connections one process may hold, 2 to 100")
     time_scale: float = Field(1.0, gt=0, le=10_000, description="a number above 0 by which every delay is divided")
-    log_dir: str | None = Field(None, description="a folder for log files; empty: standard output")
+    log_dir: Annotated[str, AfterValidator(_writable)] | None = Field(
+        None, description="a folder that can be written to; empty: standard output"
+    )
 
 
 class Settings(DatabaseSettings):
     """All settings of a bot or a worker (`spec`, section 11); secrets print as asterisks."""
 
-    redis_url: Annotated[SecretStr, _matching(r"(rediss?|unix)://\S+")] = Field(
+    redis_url: Annotated[SecretStr, _address(("redis", "rediss", "unix"), needs_path=False)] = Field(
         description="a Redis address such as redis://localhost:6379/0"
     )
 
@@ -69,7 +94,7 @@ class Settings(DatabaseSettings):
         "gpt-4o-mini", pattern=r"^[\w./:-]+$", description="the name of a chat model that can see pictures"
     )
 
-    kie_api_key: Annotated[SecretStr, _matching(r"\s*[^,\s]+(\s*,\s*[^,\s]+)*\s*")] = Field(
+    kie_api_key: Annotated[SecretStr, _matching(r"\s*([\w.-]+:)?[^,:\s]+(\s*,\s*([\w.-]+:)?[^,:\s]+)*\s*")] = Field(
         description="one or more KIE keys separated by commas; 'account:key' groups keys of one account"
     )
     kie_api_url: Url = Field("https://api.kie.ai", description="KIE's API address")
@@ -82,7 +107,7 @@ class Settings(DatabaseSettings):
         description="KIE model ids separated by commas, tried in order when a model is gone",
     )
 
-    admin_ids: Annotated[str, Field(pattern=r"^(\s*\d+\s*(,\s*\d+\s*)*)?$")] = Field(
+    admin_ids: Annotated[str, Field(pattern=r"^(\s*\d{1,18}\s*(,\s*\d{1,18}\s*)*)?$")] = Field(
         "", description="Telegram ids separated by commas"
     )
     support_contact: str = Field(

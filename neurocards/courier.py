@@ -1,5 +1,6 @@
 """Tells people what the outbox holds: draws cards, writes notices, alerts operators. At least once, keyed, in the reader's language."""
 
+import logging
 import random
 
 from neurocards import cards, forecast, ledger, outbox
@@ -8,6 +9,11 @@ from neurocards.classifiers import classify
 from neurocards.db import db
 from neurocards.errors import ProviderError
 from neurocards.models import Job, Order, Outgoing, User
+
+log = logging.getLogger(__name__)
+
+# Between two tries to tell somebody (real seconds, before jitter).
+LONGEST_PAUSE = 300.0
 
 
 def tell(app: App, outgoing_id: int) -> None:
@@ -32,8 +38,10 @@ def _put_off(row: Outgoing, error: ProviderError) -> None:
             User.update(reachable=False).where(User.id == row.chat_id).execute()
             outbox.drop(row, failure.text)
         elif failure.category in ("RATE_LIMIT", "TEMPORARY"):
-            outbox.postpone(row, max(failure.retry_after or 0.0, 2.0**row.attempts * random.uniform(1, 2)))  # noqa: S311  jitter
+            pause = min(2.0**row.attempts, LONGEST_PAUSE) * random.uniform(1, 2)  # noqa: S311  jitter
+            outbox.postpone(row, max(failure.retry_after or 0.0, pause))
         else:
+            log.error("%s can't be told: %s", row.key, error)
             outbox.drop(row, failure.text)
 
 

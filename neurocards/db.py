@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import stamina
 from peewee import InterfaceError, OperationalError, PeeweeException, ProgrammingError
 from playhouse.db_url import parse
-from playhouse.pool import PooledPostgresqlDatabase
+from playhouse.pool import MaxConnectionsExceeded, PooledPostgresqlDatabase
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,14 @@ Unreachable = (OperationalError, InterfaceError)
 
 
 class Pool(PooledPostgresqlDatabase):
-    """The library's pool, but for one case: a connection that dies just before BEGIN."""
+    """The library's pool, but for two cases: a connection that dies just before BEGIN, and a pool that stays empty."""
+
+    def connect(self, reuse_if_open: bool = False) -> bool:
+        """Raises OperationalError, as for a database that is away, when no connection gets free in time."""
+        try:
+            return super().connect(reuse_if_open)
+        except MaxConnectionsExceeded as error:
+            raise OperationalError(str(error)) from None
 
     def __enter__(self) -> Self:
         """Opens a transaction; a thread whose BEGIN failed would otherwise keep its dead connection for ever."""
@@ -40,12 +47,23 @@ db = Pool(None, stale_timeout=300, timeout=30, autoconnect=False)
 
 Result = TypeVar("Result")
 
+# A host that vanished without a word is noticed in about twenty seconds, on both sides: the server frees its locks, too.
+_KEEPALIVE = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 20_000,
+    "options": "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=2",
+}
+
 
 def connect(url: str, pool_size: int = 7) -> None:
     """Points the database at `url` without connecting. At most `pool_size` connections are open at once in this process."""
     arguments = parse(url, unquote_user=True, unquote_password=True)
     name = arguments.pop("database")
-    db.init(name, max_connections=pool_size, connect_timeout=5, application_name="neurocards", **arguments)
+    db.init(
+        name, max_connections=pool_size, connect_timeout=5, application_name="neurocards", **_KEEPALIVE, **arguments
+    )
 
 
 def insistently(write: Callable[[], Result]) -> Result:

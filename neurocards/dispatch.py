@@ -4,7 +4,9 @@ A message says "look at this row"; lost, late or doubled it changes nothing but 
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
 
 import dramatiq
 from dramatiq.brokers.redis import RedisBroker
@@ -13,16 +15,29 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from neurocards.errors import JobFailed
+
 log = logging.getLogger(__name__)
 
-QUEUE = "neurocards"
-# actor name -> what its single argument is
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of message: its queue, and which goes first when a worker has several at hand (the lowest number).
+
+    Scripts have a queue of their own: they are the slow ones, and a crowd of them must not stand before a finished video.
+    """
+
+    queue: str
+    priority: int
+
+
+# actor name -> how it travels. The argument is a job's id; for check several, for tell an outbox row's.
 MESSAGES = {
-    "script": "a job's id",
-    "submit": "a job's id",
-    "check": "ids of rendering jobs",
-    "deliver": "a job's id",
-    "tell": "an outbox row's id",
+    "deliver": Kind("neurocards", 0),
+    "tell": Kind("neurocards", 0),
+    "check": Kind("neurocards", 10),
+    "submit": Kind("neurocards", 20),
+    "script": Kind("neurocards_scripts", 30),
 }
 
 
@@ -33,8 +48,25 @@ def make_broker(redis_url: str, middleware: list[dramatiq.Middleware]) -> RedisB
     broker = RedisBroker(
         url=redis_url, middleware=middleware, heartbeat_timeout=15_000, maintenance_chance=100_000, **patience
     )
-    broker.declare_queue(QUEUE)
+    for queue in {kind.queue for kind in MESSAGES.values()}:
+        broker.declare_queue(queue)
     return broker
+
+
+def actor(function: Callable[..., None]) -> dramatiq.Actor[..., None]:
+    """Makes the function the actor of the message that has its name. Failures of jobs are expected: the middleware settles them."""
+    kind = MESSAGES[function.__name__]
+    throws = (JobFailed, ExceptionGroup)
+    return dramatiq.actor(queue_name=kind.queue, priority=kind.priority, throws=throws)(function)
+
+
+def waiting() -> int | None:
+    """Messages that no worker has fetched yet; None when Redis can't be asked."""
+    broker: Any = dramatiq.get_broker()
+    try:
+        return sum(broker.client.llen(f"{broker.namespace}:{kind.queue}") for kind in set(MESSAGES.values()))
+    except RedisError:
+        return None
 
 
 def send_each(name: str, row_ids: Iterable[int]) -> bool:
@@ -47,7 +79,7 @@ def send(name: str, argument: int | list[int]) -> bool:
     if name not in MESSAGES:
         raise KeyError(name)
     message: dramatiq.Message[None] = dramatiq.Message(
-        queue_name=QUEUE, actor_name=name, args=(argument,), kwargs={}, options={}
+        queue_name=MESSAGES[name].queue, actor_name=name, args=(argument,), kwargs={}, options={}
     )
     try:
         dramatiq.get_broker().enqueue(message)

@@ -43,6 +43,16 @@ def unhandled() -> list[InboxUpdate]:
         return list(InboxUpdate.select().where(left).order_by(InboxUpdate.update_id))
 
 
+def taken_up(update_id: int) -> int:
+    """Counts, before the update is handled, how often that was begun: one that kills the bot is not fed to it for ever."""
+    with db:
+        this = InboxUpdate.update_id == update_id
+        rows = (
+            InboxUpdate.update(attempts=InboxUpdate.attempts + 1).where(this).returning(InboxUpdate.attempts).execute()
+        )
+        return next((row.attempts for row in rows), 1)
+
+
 def handled(update_id: int) -> None:
     """The update has had its effect."""
     with db:

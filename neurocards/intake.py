@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from typing import Any
 
 from peewee import PeeweeException
@@ -70,7 +71,12 @@ class Lanes:
         # One update a turn, then back of the queue: a chatty person doesn't hold a thread.
         with self._lock:
             row = self._waiting[lane][0]
-        done = self._settle(row)
+        try:
+            done = self._settle(row)
+        except Exception:
+            # The lane's edge: it must go on. The update stays unhandled, and the next start takes it up.
+            log.exception("update %s is left for the next start", row.update_id)
+            done = True
         with self._lock:
             if done:
                 self._waiting[lane].popleft()
@@ -81,18 +87,20 @@ class Lanes:
             self._threads.submit(self._next, lane)
 
     def _settle(self, row: InboxUpdate) -> bool:
-        for tries in range(1, 1_000_000):
+        for tries in count(1):
             if self._stopping.is_set():
                 return False
             pause = self._attempt(row, tries)
             if pause is None:
                 return True
             self._stopping.wait(min(pause, PATIENCE))
-        return False
+        raise AssertionError("unreachable: the loop has no end of its own")
 
     def _attempt(self, row: InboxUpdate, tries: int) -> float | None:
         """None when the update is done with, else how long to wait before the next try."""
         try:
+            if tries == 1 and inbox.taken_up(row.update_id) > TRIES:
+                return self._set_aside(row, f"the bot ended {TRIES} times while it was at this update")
             self._handle(json.loads(row.body))
             inbox.handled(row.update_id)
         except Unreachable as error:

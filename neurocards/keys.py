@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from peewee import JOIN, SQL, ModelSelect, fn
+from peewee import JOIN, SQL, Expression, ModelSelect, fn
 
 from neurocards import clock
 from neurocards.attempts import LIVE
@@ -104,10 +104,11 @@ class KeyPool:
             oldest = min(min(fills[key.account_id]) for key in usable)
             return Wait(clock.unscaled((oldest + _window() - now).total_seconds()), "window full")
         best = min(free, key=lambda key: (key.in_flight, len(fills[key.account_id])))
+        # A key that was quarantined or sent to rest since it was read must stay so.
+        still = (ApiKey.fingerprint == best.fingerprint) & _well(now)
+        if not ApiKey.update(last_used_at=now, state="healthy", until=None, reason="").where(still).execute():
+            return Wait(1.0, "the key has just failed")
         Account.update(creates=[*fills[best.account_id], now]).where(Account.name == best.account_id).execute()
-        ApiKey.update(last_used_at=now, state="healthy", until=None, reason="").where(
-            ApiKey.fingerprint == best.fingerprint
-        ).execute()
         return Lease(best.fingerprint, self._secrets[best.fingerprint])
 
     def room(self) -> int:
@@ -170,7 +171,7 @@ class KeyPool:
             ApiKey.select(ApiKey, fn.COUNT(ProviderAttempt.id).alias("in_flight"))
             .join(ProviderAttempt, JOIN.LEFT_OUTER, on=flying)
             .where(ApiKey.fingerprint.in_(list(self._secrets)))
-            .where((ApiKey.state == "healthy") | ((ApiKey.state == "cooling") & (ApiKey.until <= now)))
+            .where(_well(now))
             .group_by(ApiKey.fingerprint)
             .order_by(SQL("in_flight"), ApiKey.last_used_at.asc(nulls="FIRST"))
         )
@@ -183,6 +184,10 @@ class KeyPool:
         if until is None:
             raise no_key_left()
         return Wait(clock.unscaled((until - now).total_seconds()), "keys are cooling down")
+
+
+def _well(now: datetime) -> Expression:
+    return (ApiKey.state == "healthy") | ((ApiKey.state == "cooling") & (ApiKey.until <= now))
 
 
 def no_key_left() -> ProviderError:

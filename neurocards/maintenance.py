@@ -5,19 +5,22 @@ and go on; the fence (`claim_token`) then refuses its writes, but a request it h
 """
 
 import logging
+from collections.abc import Callable
 
 from peewee import Expression, fn
 
 from neurocards import attempts, clock, dispatch, jobs, liveness, outbox, settlement
 from neurocards.app import App
-from neurocards.db import db
+from neurocards.db import Unreachable, db
 from neurocards.errors import Failure, ProviderError
 from neurocards.models import NOW, InboxUpdate, Job, Outgoing
+from neurocards.policies import policy_for
 
 log = logging.getLogger(__name__)
 
 # A message sent less than this ago is presumed to be on its way (real seconds).
 WAKE_LEASE = 15.0
+CROWD_LEASE = 300.0
 # Longer than any stage can take with all its time limits: a claim this old has lost its thread, whatever its process says.
 LONGEST_CLAIM = 900.0
 # KIE admits about ten queries a second for each key; we stay below.
@@ -42,13 +45,18 @@ def leave(app: App) -> None:
 
 def wake(app: App, tick: float) -> None:
     """Sends messages for what is due and has not moved. `tick` is the real seconds since the last time."""
+    waiting = dispatch.waiting()
+    if waiting is None:
+        return
+    # While messages wait for workers, ours are presumed to be among them: a crowd isn't made larger by doubling it.
+    lease = WAKE_LEASE if waiting == 0 else CROWD_LEASE
     with db:
-        ready = [("script", job_id) for stage in (None, "script") for job_id in jobs.wake_due(stage, BATCH, WAKE_LEASE)]
-        ready += [("submit", job_id) for job_id in jobs.wake_due("submit", app.keys.room(), WAKE_LEASE)]
-        ready += [("deliver", job_id) for job_id in jobs.wake_due("deliver", BATCH, WAKE_LEASE)]
+        ready = [("script", job_id) for stage in (None, "script") for job_id in jobs.wake_due(stage, BATCH, lease)]
+        ready += [("submit", job_id) for job_id in jobs.wake_due("submit", app.keys.room(), lease)]
+        ready += [("deliver", job_id) for job_id in jobs.wake_due("deliver", BATCH, lease)]
         polls = CHECKS_A_SECOND * len(app.settings.kie_keys) * clock.unscaled(tick)
-        renders = jobs.wake_due("render", max(1, int(polls)), WAKE_LEASE)
-        ready += [("tell", row_id) for row_id in outbox.wake_due(BATCH, WAKE_LEASE)]
+        renders = jobs.wake_due("render", max(1, int(polls)), lease)
+        ready += [("tell", row_id) for row_id in outbox.wake_due(BATCH, lease)]
     for name, row_id in ready:
         if not dispatch.send(name, row_id):
             return
@@ -73,7 +81,19 @@ def _take_back(app: App, which: Expression, reason: str, crashed: bool = True) -
         )
         for job in stuck:
             log.warning("job %s taken back in %s: %s", job.id, job.stage, reason)
-            _put_right(app, job, reason, crashed)
+            _apart(job, lambda job: _put_right(app, job, reason, crashed))
+
+
+def _apart(job: Job, act: Callable[[Job], None]) -> None:
+    """Within the caller's transaction, but so that a job that can't be put right doesn't keep the others from it."""
+    try:
+        with db.atomic():
+            act(job)
+    except Unreachable:
+        raise
+    except Exception:
+        # The sweep's edge: whatever is wrong with this row, the next ones must be reached.
+        log.exception("job %s could not be put right", job.id)
 
 
 def _put_right(app: App, job: Job, reason: str, crashed: bool) -> None:
@@ -83,6 +103,9 @@ def _put_right(app: App, job: Job, reason: str, crashed: bool) -> None:
             app, job, Failure("UNKNOWN", "crashed too often", "crash"), f"{reason}, {job.reclaims} times"
         )
         outbox.alert(app.settings.admins, f"stuck_job:{job.id}", job=job.id, order=job.order_id, text=reason)
+        return
+    if crashed and job.stage == "script" and job.script_attempts >= policy_for("TEMPORARY").attempts:
+        jobs.forward(job, "submit", f"no script: {reason}", due_in=0.0, **settlement.plain(job))
         return
     attempt = attempts.live(job.id) if job.stage == "submit" else None
     if attempt is None:
@@ -100,9 +123,13 @@ def expire(app: App) -> None:
     overdue = Job.status.in_(jobs.OPEN) & Job.claim_token.is_null() & (Job.deadline_at <= NOW)
     with db:
         for job in Job.select().where(overdue).limit(BATCH).for_update("FOR UPDATE SKIP LOCKED"):
-            attempts.end(job.id, "abandoned", "deadline passed")
-            settlement.give_up(app, job, Failure("TEMPORARY", "deadline", "deadline"), "deadline passed")
-            outbox.alert(app.settings.admins, "deadline", job=job.id, order=job.order_id)
+            _apart(job, lambda job: _too_late(app, job))
+
+
+def _too_late(app: App, job: Job) -> None:
+    attempts.end(job.id, "abandoned", "deadline passed")
+    settlement.give_up(app, job, Failure("TEMPORARY", "deadline", "deadline"), "deadline passed")
+    outbox.alert(app.settings.admins, "deadline", job=job.id, order=job.order_id)
 
 
 def probe(app: App) -> None:

@@ -163,7 +163,7 @@ def fetch_result(
 ) -> None:
     """Downloads a provider's result to `path`; nothing is left there when it fails.
 
-    `allow_private` lets the URL lead to a private network (a sandbox). Raises BadVideo for what is too large, too slow,
+    `allow_private` lets the URL lead to a private network (a sandbox). Raises BadVideo for what is too large,
     empty or not a video, and ProviderError (kie, 'result') when it can't be had.
     """
     done = False
@@ -176,7 +176,8 @@ def fetch_result(
     except TooLarge:
         raise BadVideo("too large") from None
     except TooSlow:
-        raise BadVideo("too slow") from None
+        # It may be our line: the same file is fetched again, and no new task is paid for.
+        raise ProviderError("kie", "result", "too slow") from None
     finally:
         if not done:
             path.unlink(missing_ok=True)

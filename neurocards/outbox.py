@@ -15,7 +15,8 @@ from neurocards.models import NOW, Order, Outgoing
 CARD_PAUSE = 3.0
 # A row taken by somebody who then died is taken again after this (real seconds).
 LEASE = 60.0
-MAX_ATTEMPTS = 10
+# With pauses that grow to minutes this is an outage of many hours; it also ends a row that kills whoever tells it.
+MAX_ATTEMPTS = 100
 
 
 def redraw_card(order: Order | int) -> None:
@@ -85,7 +86,7 @@ def sent(row: Outgoing) -> None:
 
 
 def postpone(row: Outgoing, seconds: float) -> None:
-    """Not told: once more in `seconds` of real time, at most MAX_ATTEMPTS times in all."""
+    """Not told: once more in `seconds` of real time."""
     error = "gave up" if row.attempts >= MAX_ATTEMPTS else None
     later = {"due_at": clock.in_real(seconds), "woken_at": None, "taken_until": None, "error": error}
     Outgoing.update(later).where(Outgoing.id == row.id).execute()
@@ -93,4 +94,5 @@ def postpone(row: Outgoing, seconds: float) -> None:
 
 def drop(row: Outgoing, reason: str) -> None:
     """Can't be told at all, such as to someone who blocked the bot."""
-    Outgoing.update(error=reason[:200], taken_until=None).where(Outgoing.id == row.id).execute()
+    same = (Outgoing.id == row.id) & (Outgoing.version == row.version)
+    Outgoing.update(error=reason[:200], taken_until=None).where(same).execute()

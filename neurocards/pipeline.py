@@ -48,6 +48,10 @@ def _held(app: App, job: Job) -> Iterator[None]:
     except Exception as cause:
         # The edge of a stage: whatever it was, a bug of ours included, must leave with the claim, or the job would hang.
         raise JobFailed(job) from cause
+    except BaseException:
+        # The time limit, or the process is ending: as above.
+        app.in_hand.discard(job.claim_token)
+        raise
     app.in_hand.discard(job.claim_token)
 
 
@@ -56,7 +60,7 @@ def write_script(app: App, job: Job) -> None:
     with db:
         order = Order.select(Order, Photo).join(Photo).where(Order.id == job.order_id).get()
     if order.template == "own":
-        prompt, source = order.wishes or order.description, "own"
+        prompt, source = scripts.plain_prompt(order), "own"
     else:
         prompt, source = (
             app.gpt.write(scripts.instruction(order), scripts.product(order), bytes(order.photo.jpeg)),
@@ -132,8 +136,14 @@ def check(app: App, job_ids: Sequence[int]) -> None:
     with db:
         claimed = jobs.claim_renders(job_ids, app.process)
         live = {attempt.job_id: attempt for attempt in _live_attempts(claimed)}
-    app.in_hand.update(job.claim_token for job in claimed)
-    records = list(app.pollers.map(lambda job: _ask(app, live.get(job.id)), claimed))
+    tokens = {job.claim_token for job in claimed}
+    app.in_hand.update(tokens)
+    try:
+        records = list(app.pollers.map(lambda job: _ask(app, live.get(job.id)), claimed))
+    except BaseException:
+        # The time limit or a bug: none of the batch was judged, and the next beat gives all of it back.
+        app.in_hand.difference_update(tokens)
+        raise
     failed = [
         failure
         for job, record in zip(claimed, records, strict=True)
@@ -174,7 +184,8 @@ def _judged(
 def _judge(job: Job, attempt: ProviderAttempt | None, record: TaskRecord | ProviderError) -> None:
     if isinstance(record, ProviderError):
         raise record
-    if record.error is not None:
+    if record.error is not None and attempt is not None:
+        record.error.key = attempt.key
         raise record.error
     if record.state == "success":
         with db:

@@ -36,5 +36,7 @@ def product(order: Order) -> str:
 
 
 def plain_prompt(order: Order) -> str:
-    """A prompt without GPT's help."""
+    """A prompt without GPT's help: the customer's own words, alone or in the setting of the template."""
+    if order.template == "own":
+        return order.wishes or order.description
     return _PLAIN[order.template] + order.description + (f". {order.wishes}" if order.wishes else "")

@@ -55,17 +55,24 @@ def _situation(app: App, job: Job, failure: Failure) -> Situation:
     place = models.index(current) if current in models else -1
     stage = _retry_stage(job, failure)
     return Situation(
-        # Handing over a finished video is tried until the job's deadline, however often Telegram stumbles. A video that
-        # Telegram won't have is another matter: each new one is paid for.
-        attempts=0 if failure.provider == "telegram" and stage == "deliver" else _used(job, failure),
+        attempts=0 if _patient(failure, stage) else _used(job, failure),
         submitted=job.stage == "submit" and attempts.live(job.id) is not None,
         key_left=app.keys.has_usable(),
         next_model=models[place + 1] if place + 1 < len(models) else None,
     )
 
 
+def _patient(failure: Failure, stage: str) -> bool:
+    """Handing over a finished video is tried until the job's deadline, however often Telegram refuses it for now.
+
+    Not so when it may have been handed over (each try could be one more copy), nor when a new one would have to be paid for.
+    """
+    return failure.provider == "telegram" and stage == "deliver" and failure.subtype != "lost_reply"
+
+
 def _retry_stage(job: Job, failure: Failure) -> str:
-    return "submit" if failure.subtype == "bad_result" else _RETRY_AT[job.stage]
+    # What was to be delivered is no video: only a new task can help.
+    return "submit" if failure.subtype == "bad_result" and job.stage == "deliver" else _RETRY_AT[job.stage]
 
 
 def _used(job: Job, failure: Failure) -> int:
@@ -101,9 +108,12 @@ def _fail(app: App, job: Job, failure: Failure, decision: Decision) -> None:
 
 
 def _plain(app: App, job: Job, failure: Failure, decision: Decision) -> None:
-    prompt = scripts.plain_prompt(Order.get_by_id(job.order_id))
-    why = f"no script: {failure.category}: {failure.text}"
-    jobs.forward(job, "submit", why, due_in=0.0, prompt=prompt, prompt_source="plain")
+    jobs.forward(job, "submit", f"no script: {failure.category}: {failure.text}", due_in=0.0, **plain(job))
+
+
+def plain(job: Job) -> dict[str, str]:
+    """What a job goes on with when GPT wrote no script for it."""
+    return {"prompt": scripts.plain_prompt(Order.get_by_id(job.order_id)), "prompt_source": "plain"}
 
 
 def _finish(app: App, job: Job, failure: Failure, decision: Decision) -> None:

@@ -1,5 +1,6 @@
 """The bot service's HTTP side: figures for the operator, health for the supervisor, and KIE's callbacks."""
 
+import re
 from typing import Any
 
 from flask import Flask, Response, jsonify, request
@@ -10,6 +11,7 @@ from neurocards.config import Settings
 from neurocards.models import NOW, Job
 
 MAX_BODY = 1 << 20
+TASK_ID = re.compile(r"[\w.-]{1,200}", re.ASCII)
 
 
 def create(settings: Settings) -> Flask:
@@ -48,15 +50,18 @@ def take_callback(nonce: str, body: Any, admins: tuple[int, ...]) -> None:
     data = body.get("data") if isinstance(body, dict) else None
     fields = data if isinstance(data, dict) else {}
     task_id = fields.get("taskId") or fields.get("task_id")
+    task_id = task_id if isinstance(task_id, str) and TASK_ID.fullmatch(task_id) else None
     with db.db:
-        if isinstance(task_id, str) and 0 < len(task_id) <= 200:
-            attempts.adopt(nonce, task_id)
         attempt = attempts.named(nonce)
         if attempt is None:
             return
         job_id = attempt.job_id
+        # The job first, as everybody does who changes both: never the other way round.
+        Job.select(Job.id).where(Job.id == job_id).for_update().get()
+        if task_id:
+            attempts.adopt(nonce, task_id)
         if attempt.state == "abandoned":
-            outbox.alert(admins, f"late_result:{job_id}", job=job_id, task=str(attempt.task_id or task_id)[:200])
+            outbox.alert(admins, f"late_result:{job_id}", job=job_id, task=attempt.task_id or task_id)
         free = (Job.id == job_id) & (Job.stage == "render") & Job.claim_token.is_null()
         due = Job.update(due_at=NOW, woken_at=NOW).where(free).execute()
     if due:

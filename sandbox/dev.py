@@ -11,17 +11,23 @@ from rich.console import Console
 from sandbox.guarded import ServiceError
 from sandbox.local import ROOT, Local, StartFailed
 
+# The variable of a vendor's key, and those of its addresses.
+VENDORS = {
+    "BOT_TOKEN": ("TELEGRAM_API_URL",),
+    "OPENAI_API_KEY": ("OPENAI_BASE_URL",),
+    "KIE_API_KEY": ("KIE_API_URL", "KIE_UPLOAD_URL", "PUBLIC_BASE_URL"),
+}
 console = Console(highlight=False)
 
 
 def run(port: int) -> int:
     """Starts the system and waits for SIGINT or SIGTERM. Chats start afresh; users, orders and credits are kept in `var/`."""
-    given = {name: value for name, value in {**dotenv_values(ROOT / ".env"), **_keys()}.items() if value}
+    given, real = _given()
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     try:
-        with Local(_folder(), port=port, keep_data=True, settings=given) as local:
+        with Local(_folder(), port=port, keep_data=True, settings=given, real=real) as local:
             console.print(_welcome(local, given), soft_wrap=True)
             while not stop.wait(1.0):
                 local.check()
@@ -31,8 +37,12 @@ def run(port: int) -> int:
     return 0
 
 
-def _keys() -> dict[str, str]:
-    return {name: os.environ[name] for name in ("BOT_TOKEN", "OPENAI_API_KEY", "KIE_API_KEY") if os.environ.get(name)}
+def _given() -> tuple[dict[str, str], set[str]]:
+    """The settings of `.env` and the environment, and which vendors they make the real ones; for the others no address counts."""
+    known = {**dotenv_values(ROOT / ".env"), **{key: os.environ[key] for key in VENDORS if key in os.environ}}
+    real = {key for key in VENDORS if known.get(key)}
+    ignored = {name for key, addresses in VENDORS.items() if key not in real for name in (key, *addresses)}
+    return {name: value for name, value in known.items() if value and name not in ignored}, real
 
 
 def _folder() -> Path:

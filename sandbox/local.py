@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
@@ -105,11 +105,13 @@ def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
 
 class Local:
     """Everything up, from `with` to its end. `settings` are further environment variables for bot and workers,
-    `worker_options` arguments of `run_workers.py`."""
+    `worker_options` arguments of `run_workers.py`. `real` names vendors by their key's variable: those get no stand-in.
+    """
 
     def __init__(
         self, folder: Path, *, time_scale: float = 1.0, port: int = 0, keep_data: bool = False,
         prepared_video: bool = False, settings: Mapping[str, str] | None = None, worker_options: Sequence[str] = (),
+        real: Collection[str] = (),
     ) -> None:  # fmt: skip
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
@@ -118,6 +120,7 @@ class Local:
         self._keep_data = keep_data
         self._settings = dict(settings or {})
         self._worker_options = worker_options
+        self._real = real
         self._undo = ExitStack()
         self.children: list[Child] = []
 
@@ -157,7 +160,7 @@ class Local:
         self._wait_until_ready()
 
     def _stand_ins(self) -> dict[str, str]:
-        """Where the vendors are. One whose key is among our settings is the real one."""
+        """Where the vendors are that are not the real ones."""
         url, ours = self.sandbox.url, f"http://127.0.0.1:{self.port}"
         vendors = {
             "BOT_TOKEN": {"BOT_TOKEN": TOKEN, "TELEGRAM_API_URL": url},
@@ -167,10 +170,7 @@ class Local:
             },
         }  # fmt: skip
         return {
-            name: value
-            for key, values in vendors.items()
-            if key not in self._settings
-            for name, value in values.items()
+            name: value for key, values in vendors.items() if key not in self._real for name, value in values.items()
         }
 
     def _servers(self, undo: ExitStack) -> dict[str, str]:

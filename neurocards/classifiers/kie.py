@@ -7,6 +7,7 @@ from neurocards.errors import Failure, ProviderError
 
 # In answer to the creation of a task, these leave open whether it was made.
 UNCLEAR = frozenset({"no answer in time", "unexpected error"})
+GONE = frozenset({403, 404, 410})
 CREATING = frozenset({"createTask", "http client"})
 
 CODES: dict[int, tuple[str, str]] = {
@@ -31,7 +32,8 @@ def kie(error: ProviderError) -> Failure | None:
     if error.ambiguous:
         return Failure("TEMPORARY", "no clear answer to createTask", "ambiguous_submit")
     if error.channel == "result":
-        return Failure("TEMPORARY", "result not to be had", "bad_result" if error.http_status else "provider")
+        # Only a file that is gone takes a new task; whatever else is in the way of fetching it may pass.
+        return Failure("TEMPORARY", "result not to be had", "bad_result" if error.http_status in GONE else "provider")
     decided = first_match(RULES, error.text) or first_match(RULES, error.fail_code or "")
     if decided is None:
         return _by_code(error)

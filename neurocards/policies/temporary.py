@@ -3,14 +3,19 @@
 from neurocards.errors import Failure
 from neurocards.policies import Decision, Policy, Situation, register
 
+# A video whose sending went unanswered is sent this often again: better one copy too many than none, but no more than that.
+RESENDS = 1
+
 
 class Temporary(Policy):
-    """As the plain policy, but an answer that got lost is waited for: the task may have been made and paid for."""
+    """As the plain policy, but a lost answer is not a refusal: the task may have been made, or the video handed over."""
 
     def decide(self, failure: Failure, situation: Situation) -> Decision:
-        """Awaits an ambiguous submit, whatever its number; the attempt is judged when the wait ends."""
+        """Awaits an ambiguous submit, whatever its number: it is judged when the wait ends. Sends a video once more at most."""
         if failure.subtype == "ambiguous_submit" and situation.submitted:
             return Decision("await")
+        if failure.provider == "telegram" and failure.subtype == "lost_reply" and situation.attempts > RESENDS:
+            return Decision("finish")
         return super().decide(failure, situation)
 
 

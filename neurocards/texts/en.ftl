@@ -170,6 +170,7 @@ text-long = 🤔 A little long: { CHARACTERS($n) }, room for { $max }. Please sh
 
 dropped = 🗑 Draft deleted, your credits are untouched. Whenever you want a video, send a photo of the product.
 nothing-to-cancel = Nothing to cancel: no draft, nothing queued. Whenever you want a video, send a photo of the product.
+nothing-to-cancel-running = Nothing to cancel: your order is being made. The video will come here by itself; should it fail, the credit comes back.
 orders-in-queue = These orders are still queued and can be cancelled. The credits come back at once.
 order-cancelled = ✖️ Order #{ $order } cancelled: { RETURNED($count) }, balance { $balance }.
 order-cancelled-partly = ✖️ Order #{ $order }: { VIDEOS($count) } taken off the queue, { RETURNED($count) }, balance { $balance }. The rest is being made or ready.

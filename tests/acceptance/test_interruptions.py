@@ -115,7 +115,8 @@ def test_of_an_order_partly_taken_up_the_rest_is_cancelled(anna, records, client
     # Then what waited is off, and it is said that the rest goes on
     assert "убрано из очереди 1\u00a0видео, 1\u00a0кредит вернулся, баланс 1" in answer.text
     assert "Остальное уже в работе или готово" in answer.text
-    # And it does
+    # And it does, which can't be stopped any more
+    assert "заказ уже в работе" in anna.say("/cancel").text
     card = anna.user.wait("4 из 5 готовы", 30)
     assert "1\u00a0кредит вернулся, баланс 1" in card.text
     records.check_one_order(credits_left=1)

@@ -1,0 +1,335 @@
+"""From Telegram to the handlers: stored before it is acknowledged, in order for each person, lost never."""
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from peewee import OperationalError
+
+from neurocards import inbox
+from neurocards.db import db
+from neurocards.errors import ProviderError
+from neurocards.intake import TRIES, Lanes, Poller
+from neurocards.models import InboxUpdate
+
+FLOOD = ProviderError("telegram", "sendMessage", "Too Many Requests: retry after 1", http_status=429, retry_after=0.01)
+BLOCKED = ProviderError("telegram", "sendMessage", "Forbidden: bot was blocked by the user", http_status=403)
+
+Update = dict[str, Any]
+
+
+def update(number: int, person: int = 7, text: str = "привет") -> Update:
+    return {"update_id": number, "message": {"from": {"id": person}, "text": text}}
+
+
+def open_updates() -> list[int]:
+    return [row.update_id for row in inbox.unhandled()]
+
+
+# The table ------------------------------------------------------------------------------------------------------------
+
+
+def test_an_update_that_comes_again_is_not_new(clean_db):
+    # Given updates that Telegram delivers once more, with a new one among them
+    assert [row.update_id for row in inbox.store([update(2), update(1)])] == [1, 2]
+    # Then only the new one is handed out
+    assert [row.update_id for row in inbox.store([update(1), update(2), update(3)])] == [3]
+    assert inbox.store([]) == []
+    assert open_updates() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"update_id": 1, "message": {"from": {"id": 7}, "text": "NUL \x00, half a pair \ud83d, <b>&"}},
+        {"update_id": 1, "message": {"from": {"id": 2**80}}},
+        {"update_id": 1, "message": {"from": None}},
+        {"update_id": 1, "message": "nonsense"},
+        {"update_id": 1, "something_new": {}},
+    ],
+)
+def test_whatever_an_update_holds_it_is_kept_as_it_came(clean_db, odd):
+    # When something strange arrives together with an ordinary update
+    rows = inbox.store([odd, update(2)])
+    # Then both are kept, each in some lane
+    assert len(rows) == 2
+    assert rows[0].lane in (0, 7)
+
+
+def test_what_was_handled_or_set_aside_is_not_open_any_more(clean_db):
+    inbox.store([update(1), update(2), update(3)])
+    inbox.handled(1)
+    inbox.set_aside(2, "could not be read")
+    assert open_updates() == [3]
+    with db:
+        assert InboxUpdate.get_by_id(2).error == "could not be read"
+
+
+# Lanes ----------------------------------------------------------------------------------------------------------------
+
+
+class Desk:
+    """Handles updates as told: `troubles` are raised for an update, one after another, before it goes well."""
+
+    def __init__(self, expected: int = 0) -> None:
+        self.handled: dict[int, list[int]] = defaultdict(list)
+        self.sorry: list[int] = []
+        self.troubles: dict[int, list[Exception]] = {}
+        self.calls = 0
+        self._left = expected
+        self.done = threading.Event()
+
+    def handle(self, update: Update) -> None:
+        self.calls += 1
+        number = update["update_id"]
+        if self.troubles.get(number):
+            raise self.troubles[number].pop(0)
+        self.handled[update["message"]["from"]["id"]].append(number)
+        self._one_less()
+
+    def apologise(self, update: Update, _reason: str) -> None:
+        self.sorry.append(update["update_id"])
+        self._one_less()
+
+    def _one_less(self) -> None:
+        self._left -= 1
+        if self._left <= 0:
+            self.done.set()
+
+
+Open = Callable[..., tuple[Desk, Lanes]]
+
+
+@pytest.fixture
+def open_lanes(clean_db) -> Iterator[Open]:
+    """A factory of a desk that expects so many updates, and lanes that lead to it."""
+    opened: list[Lanes] = []
+
+    def make(expected: int = 0, **options: Any) -> tuple[Desk, Lanes]:
+        desk = Desk(expected)
+        opened.append(Lanes(options.get("handle", desk.handle), desk.apologise))
+        return desk, opened[-1]
+
+    yield make
+    for lanes in opened:
+        lanes.stop(5)
+
+
+def put(lanes: Lanes, *updates: Update) -> None:
+    for row in inbox.store(updates):
+        lanes.put(row)
+
+
+def test_everyones_updates_are_handled_in_their_order(open_lanes):
+    # Given five people who write all at once
+    desk, lanes = open_lanes(200)
+    updates = [update(number, person=number % 5) for number in range(200)]
+    # When all of it arrives in two batches
+    put(lanes, *updates[:100])
+    put(lanes, *updates[100:])
+    assert desk.done.wait(20)
+    # Then each was heard in order, and nothing is open
+    assert all(numbers == sorted(numbers) for numbers in desk.handled.values())
+    lanes.stop(5)
+    assert open_updates() == []
+
+
+def test_one_persons_slow_answer_holds_up_nobody_else(open_lanes):
+    # Given somebody whose update takes as long as it takes for somebody else to be answered
+    answered = threading.Event()
+    desk = Desk(1)
+
+    def handle(update: Update) -> None:
+        if update["message"]["from"]["id"] == 1:
+            assert answered.wait(10)
+        else:
+            answered.set()
+        desk.handle(update)
+
+    _, lanes = open_lanes(handle=handle)
+    put(lanes, update(1, person=1), update(2, person=1), update(3, person=2))
+    assert answered.wait(10)
+
+
+def test_an_update_waits_for_the_database_as_long_as_it_takes(open_lanes):
+    # Given a handler that finds the database away many times more than it would forgive a bug
+    desk, lanes = open_lanes(2)
+    desk.troubles[1] = [OperationalError("connection refused")] * (TRIES + 2)
+    put(lanes, update(1), update(2))
+    # Then the update is handled in the end, before the next one of the same person
+    assert desk.done.wait(20)
+    assert desk.handled[7] == [1, 2]
+    assert desk.sorry == []
+
+
+def test_a_bug_in_one_answer_costs_neither_the_update_nor_the_lane(open_lanes):
+    # Given an update that no try gets handled
+    desk, lanes = open_lanes(2)
+    desk.troubles[1] = [ValueError("a bug")] * TRIES
+    put(lanes, update(1), update(2))
+    assert desk.done.wait(20)
+    # Then it is set aside with the reason, its sender is told, and the next one is answered
+    assert (desk.sorry, desk.handled[7]) == ([1], [2])
+    with db:
+        assert InboxUpdate.get_by_id(1).error == "ValueError: a bug"
+
+
+def test_telegrams_limit_is_waited_for_and_a_block_is_not(open_lanes):
+    # Given an answer that Telegram asks to send later, and one to somebody who blocked the bot
+    desk, lanes = open_lanes(2)
+    desk.troubles = {1: [FLOOD, FLOOD], 2: [BLOCKED]}
+    put(lanes, update(1, person=1), update(2, person=2))
+    assert desk.done.wait(20)
+    assert (desk.handled[1], desk.handled[2]) == ([1], [])
+    lanes.stop(5)
+    assert open_updates() == []
+
+
+def test_what_was_not_handled_when_the_bot_stops_is_there_at_the_next_start(open_lanes):
+    # Given an update that can't be handled now, and others behind it
+    desk, lanes = open_lanes()
+    desk.troubles[1] = [OperationalError("away")] * 1000
+    put(lanes, *(update(number) for number in range(1, 6)))
+    # When the bot stops
+    lanes.stop(5)
+    # Then all of them are still open
+    assert open_updates() == [1, 2, 3, 4, 5]
+
+
+# Polling --------------------------------------------------------------------------------------------------------------
+
+
+class Telegram:
+    """Hands out batches, one a call, and notes what was acknowledged. An exception in place of a batch is raised."""
+
+    def __init__(self, *batches: list[Update] | Exception) -> None:
+        self._batches = list(batches)
+        self.offsets: list[int] = []
+        self.quiet = threading.Event()
+
+    def fetch(self, offset: int, _timeout: int) -> list[Update]:
+        self.offsets.append(offset)
+        if not self._batches:
+            self.quiet.set()
+            threading.Event().wait(0.05)  # what a long poll does when nothing happens
+            return []
+        batch = self._batches.pop(0)
+        if isinstance(batch, Exception):
+            raise batch
+        return batch
+
+
+def polled(telegram: Telegram, lanes: Lanes, may_poll: Callable[[], bool] = lambda: True) -> None:
+    """Polls until Telegram has nothing more."""
+    poller = Poller(telegram.fetch, lanes, may_poll)
+    thread = threading.Thread(target=poller.run)
+    thread.start()
+    quiet = telegram.quiet.wait(20)
+    poller.stop()
+    thread.join(10)
+    assert quiet
+
+
+def test_an_update_is_acknowledged_by_asking_for_the_next_one(open_lanes):
+    # Given two batches, the second numbered lower: Telegram starts anew after a quiet week
+    desk, lanes = open_lanes(3)
+    telegram = Telegram([update(900), update(901)], [update(5)])
+    polled(telegram, lanes)
+    # Then each batch was acknowledged by its own last number
+    assert telegram.offsets[:3] == [0, 902, 6]
+    assert desk.done.wait(10)
+    assert desk.handled[7] == [900, 901, 5]
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        ProviderError("telegram", "getUpdates", "no answer: timed out", retry_after=0.01),
+        ProviderError("telegram", "getUpdates", "Conflict: terminated by other getUpdates", http_status=409),
+        KeyError("result"),
+    ],
+    ids=["timeout", "conflict", "nonsense"],
+)
+def test_no_trouble_with_telegram_makes_the_bot_deaf(open_lanes, trouble):
+    desk, lanes = open_lanes(2)
+    telegram = Telegram([update(1)], trouble, [update(2)])
+    polled(telegram, lanes)
+    # Then what had been fetched stays acknowledged, and the next batch is heard
+    assert telegram.offsets[:3] == [0, 2, 2]
+    assert desk.done.wait(10)
+    assert desk.handled[7] == [1, 2]
+
+
+def test_an_earlier_bots_updates_come_first_and_nothing_twice(open_lanes):
+    # Given updates that a killed bot left unhandled
+    inbox.store([update(1), update(2)])
+    desk, lanes = open_lanes(3)
+    # When the next bot starts, and Telegram repeats what was never acknowledged
+    polled(Telegram([update(1), update(2), update(3)]), lanes)
+    assert desk.done.wait(10)
+    lanes.stop(5)
+    assert desk.handled[7] == [1, 2, 3]
+    assert desk.calls == 3
+
+
+def test_a_batch_that_was_stored_without_our_hearing_of_it_is_not_lost(open_lanes):
+    # Given a database that commits a batch and dies before it can say so
+    desk, lanes = open_lanes(2)
+
+    def stored_and_lost(_offset: int) -> list[Update]:
+        inbox.store([update(1), update(2)])
+        raise OperationalError("server closed the connection unexpectedly")
+
+    telegram = Telegram([update(1), update(2)])
+    fetch, first = telegram.fetch, [True]
+
+    def fetch_once_lost(offset: int, timeout: int) -> list[Update]:
+        return stored_and_lost(offset) if first and first.pop() else fetch(offset, timeout)
+
+    telegram.fetch = fetch_once_lost
+    polled(telegram, lanes)
+    # Then the batch is handled all the same, once
+    assert desk.done.wait(10)
+    lanes.stop(5)
+    assert (desk.handled[7], desk.calls) == ([1, 2], 2)
+
+
+def test_a_bot_whose_turn_it_is_not_leaves_telegram_alone(open_lanes):
+    # Given a process that another one keeps from polling, until that one ends and leaves an update behind
+    desk, lanes = open_lanes(1)
+    turns = [False, True]
+    telegram = Telegram()
+
+    def may_poll() -> bool:
+        mine = turns.pop(0) if len(turns) > 1 else turns[0]
+        if not mine:
+            assert telegram.offsets == []
+            inbox.store([update(1)])
+        return mine
+
+    polled(telegram, lanes, may_poll)
+    # Then it polls when it may, and takes that update up
+    assert desk.done.wait(10)
+    assert desk.handled[7] == [1]
+
+
+def test_taking_up_the_backlog_again_repeats_nothing_that_is_in_hand(open_lanes):
+    # Given an update that is being handled while the poller loses its turn and gets it back
+    release, entered = threading.Event(), threading.Event()
+    desk = Desk(1)
+
+    def handle(update: Update) -> None:
+        entered.set()
+        assert release.wait(10)
+        desk.handle(update)
+
+    _, lanes = open_lanes(handle=handle)
+    put(lanes, update(1))
+    assert entered.wait(10)
+    polled(Telegram(), lanes)
+    release.set()
+    assert desk.done.wait(10)
+    lanes.stop(5)
+    assert (desk.calls, open_updates()) == (1, [])
