@@ -24,7 +24,7 @@ from neurocards.leadership import POLLER, Lock
 log = logging.getLogger("neurocards.bot")
 
 # A process told to stop is gone within ten seconds.
-GRACE = 8.0
+GRACE = 7.0
 
 
 def main() -> None:

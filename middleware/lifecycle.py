@@ -14,7 +14,7 @@ from neurocards.schedule import Scheduler
 log = logging.getLogger(__name__)
 
 # A process told to stop is gone within ten seconds, finished or not.
-GRACE = 8.0
+GRACE = 7.0
 # How soon an idle worker looks for new messages (milliseconds).
 PICK_UP_MS = 100
 

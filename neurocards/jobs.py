@@ -127,8 +127,11 @@ def look_again(job: Job, due_in: float) -> None:
 
 
 def confirm(job: Job) -> None:
-    """Makes sure that a claim still holds, before something is done outside that can't be undone. Raises LostClaim."""
-    if not Job.select(Job.id).where(_held(job)).exists():
+    """Makes sure that a claim holds, and keeps it so until the transaction ends. Raises LostClaim.
+
+    Whoever changes a job and its attempt begins here, with the job: in another order, two could wait for each other.
+    """
+    if not list(Job.select(Job.id).where(_held(job)).for_update()):
         raise LostClaim(f"job {job.id} was taken away")
 
 

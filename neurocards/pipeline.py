@@ -189,12 +189,14 @@ def _judge(job: Job, attempt: ProviderAttempt | None, record: TaskRecord | Provi
         raise record.error
     if record.state == "success":
         with db:
+            jobs.confirm(job)
             attempts.end(job.id, "succeeded")
             jobs.forward(job, "deliver", "video ready", result_url=record.result_url)
             outbox.redraw_card(job.order_id)
         dispatch.send("deliver", job.id)
         return
     with db:
+        jobs.confirm(job)
         checks = attempts.count_check(job.id)
         jobs.look_again(job, min(CHECK_AT_MOST, CHECK_AT_LEAST * WIDER**checks))
 

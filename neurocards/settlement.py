@@ -26,6 +26,7 @@ def delivered(job: Job, file_id: str | None, reason: str = "delivered") -> None:
 def settle(app: App, job: Job, failure: Failure) -> None:
     """Carries out what the failure's policy decides for a claimed job. Raises LostClaim when the job was taken away meanwhile."""
     with db:
+        jobs.confirm(job)
         decision = _decision(app, job, failure)
         _CARRY_OUT[decision.action](app, job, failure, decision)
         if decision.alert:

@@ -60,9 +60,14 @@ class Child:
         )
         self.pid = int(_pipe(self._guard.stdout).readline())
 
+    @property
+    def running(self) -> bool:
+        """Whether the process has not ended."""
+        return self._guard.poll() is None
+
     def check(self) -> None:
         """Raises StartFailed if the process has ended."""
-        if self._guard.poll() is not None:
+        if not self.running:
             raise StartFailed(f"{self.name} ended with status {self._guard.returncode}:\n{self.tail()}")
 
     def tail(self, lines: int = 20) -> str:

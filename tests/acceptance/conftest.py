@@ -7,7 +7,7 @@ import itertools
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -28,7 +28,9 @@ OPERATOR = 424242
 _redis_databases = itertools.count(1 + 7 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]))
 
 
-def start(folder: Path, database_server: str, redis_url: str, **settings: str) -> Iterator[Local]:
+def start(
+    folder: Path, database_server: str, redis_url: str, worker_options: Sequence[str] = (), **settings: str
+) -> Iterator[Local]:
     """A system on an empty database; `settings` are further environment variables."""
     name = f"neurocards_test_{uuid.uuid4().hex[:12]}"
     run_outside_transaction(database_server, f"CREATE DATABASE {name}")
@@ -40,7 +42,9 @@ def start(folder: Path, database_server: str, redis_url: str, **settings: str) -
         **settings,
     }
     scale = float(settings.get("TIME_SCALE", TIME_SCALE))
-    with Local(folder, time_scale=scale, prepared_video=True, settings=environment) as local:
+    with Local(
+        folder, time_scale=scale, prepared_video=True, settings=environment, worker_options=worker_options
+    ) as local:
         with SandboxClient(local.sandbox.url) as client:
             client.user(id=OPERATOR, first_name="Оператор").say("/start")
         yield local

@@ -372,7 +372,9 @@ def test_a_bad_result_is_refused_and_leaves_nothing(*, kie, jpeg, sandbox, tmp_p
     sandbox.fault("kie", "createTask", "bad_result", what=what, bytes_per_second=2_000_000)
     url = result_url(kie, jpeg)
     # When it is fetched
-    with pytest.raises(BadVideo, match=expected):
+    # A slow line is not the result's fault: that one may be fetched again.
+    error = ProviderError if expected == "too slow" else BadVideo
+    with pytest.raises(error, match=expected):
         fetch_result(url, tmp_path / "v.mp4", allow_private=True, **limits)
     # Then no half of it is left
     assert list(tmp_path.iterdir()) == []
