@@ -20,7 +20,7 @@ CREATE TABLE drafts (
     user_id     bigint      NOT NULL,
     state       text,                                                      -- the question that is open; NULL: none
     data        jsonb       NOT NULL DEFAULT '{}',
-    version     integer     NOT NULL DEFAULT 1,                            -- raised by every write; a confirm names the version it saw
+    version     integer     NOT NULL DEFAULT 1,                            -- raised by every answer; a confirm names the version it saw
     updated_at  timestamptz NOT NULL DEFAULT now(),
     UNIQUE (chat_id, user_id)
 );

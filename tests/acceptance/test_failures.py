@@ -6,6 +6,7 @@ Two KIE accounts with a key each, so that an order that loses one key has anothe
 import hashlib
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import requests
@@ -25,7 +26,7 @@ from tests.acceptance.books import (
     the_job,
     videos,
 )
-from tests.acceptance.conftest import OPERATOR, TIME_SCALE, Query, eventually, start
+from tests.acceptance.conftest import OPERATOR, TIME_SCALE, Query, ask, eventually, start
 
 KEYS = {"sandbox-key-1": "one", "sandbox-key-2": "two"}
 BUSY = "Server exception, please try again later"
@@ -313,9 +314,12 @@ def test_an_own_prompt_never_goes_to_gpt(anna, client, rows):
 # Answers that get lost ------------------------------------------------------------------------------------------------
 
 
-def test_a_lost_answer_to_create_task_is_brought_home_by_the_callback(anna, client, rows):
-    # Given a KIE that takes the task, and a connection that breaks before it can say so
-    client.fault("kie", "createTask", "lost_reply")
+@pytest.mark.parametrize(
+    ("kind", "details"), [("lost_reply", {}), ("truncate", {}), ("false_error", {"code": 500, "msg": ""})]
+)
+def test_a_lost_answer_to_create_task_is_brought_home_by_the_callback(anna, client, rows, kind, details):
+    # Given a KIE that takes the task, and an answer that is lost on its way, or lies
+    client.fault("kie", "createTask", kind, **details)
     before = now(client)
     anna.order()
     # Then the callback's nonce names the task, it is adopted, and KIE has made exactly one
@@ -323,6 +327,32 @@ def test_a_lost_answer_to_create_task_is_brought_home_by_the_callback(anna, clie
     assert [(row["state"], bool(row["task_id"])) for row in attempts(rows, job)] == [("succeeded", True)]
     assert len(creates(client, before)) == 1
     assert job["render_attempts"] == 1
+
+
+@pytest.fixture
+def deaf_system(tmp_path: Path, database_server: str, redis_url: str) -> Iterator[Local]:
+    """A system that KIE can't call back."""
+    yield from start(tmp_path, database_server, redis_url, PUBLIC_BASE_URL="")
+
+
+def test_without_callbacks_a_lost_answer_costs_one_more_task_at_most_and_the_customer_nothing(deaf_system):
+    # Given a KIE that takes a task and can't say so in any way
+    with SandboxClient(deaf_system.sandbox.url) as client:
+        client.fault("kie", "createTask", "lost_reply")
+        anna = Customer(client.user())
+        anna.order()
+
+        # Then after a minute the attempt counts as failed, and one more brings the video
+        def rows(sql: str, *values: object) -> list[dict]:
+            return ask(deaf_system.environment["DATABASE_URL"], sql, *values)
+
+        job = assert_delivered(rows, anna)
+        tried = attempts(rows, job)
+        assert [(row["state"], bool(row["task_id"])) for row in tried] == [("failed", False), ("succeeded", True)]
+        waited = (tried[0]["finished_at"] - tried[0]["started_at"]).total_seconds() * TIME_SCALE
+        assert 60 <= waited <= 60 + LATE * TIME_SCALE
+        assert_within(pauses(rows, job), 30, 60)
+        assert ["callBackUrl" in entry["request"] for entry in creates(client)] == [False, False]
 
 
 def test_callbacks_are_only_hints(client, rows):

@@ -61,21 +61,26 @@ def test_what_was_sent_while_the_bot_was_away_is_answered_in_order(anna, records
     assert records.check_one_order()["description"] == "Кружка"
 
 
-def test_an_order_in_the_queue_is_cancelled_on_its_card_and_refunded(anna, records, rows, no_worker):
+def test_an_order_in_the_queue_is_cancelled_on_its_card_and_refunded(anna, records, client, rows, no_worker):
     # Given an order of three that nobody takes up
     card = anna.order(count=3)
     assert (records.credits(), card.text.count("в очереди"), card.labels) == (2, 3, ["✖️ Отменить"])
-    # When it is cancelled on its card
+    order = records.orders()[0]["id"]
+    # When somebody else tries to cancel it, who knows its number
+    boris = client.user(first_name="Борис")
+    boris.say("/start")
+    hello = boris.wait(QUESTIONS["photo"])
+    assert "Отменять уже нечего" in press(boris, hello, data=f"v1:cancel:{order}", forged=True)["text"]
+    # Then it is still in the queue
+    assert statuses(rows, anna) == {"queued": 3}
+    # And when it is cancelled on its card
     card = anna.tap("Отменить")
     # Then the card says so, with the money, and has no button any more
     assert "отменён" in card.text and "3\u00a0кредита вернулись" in card.text and "баланс 5" in card.text
     assert card.labels == []
-    assert [row["status"] for row in rows("SELECT status FROM jobs WHERE user_id = %s", anna.user.id)] == [
-        "cancelled"
-    ] * 3
+    assert statuses(rows, anna) == {"cancelled": 3}
     records.check_one_order(credits_left=5)
     # And cancelling it again finds nothing
-    order = records.orders()[0]["id"]
     assert "Отменять уже нечего" in press(anna.user, card, data=f"v1:cancel:{order}", forged=True)["text"]
     records.check_one_order(credits_left=5)
 
