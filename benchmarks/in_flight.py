@@ -25,7 +25,7 @@ def main() -> None:
     with Local(folder, prepared_video=True, settings=settings, worker_options=("--threads", "2")) as local:
         with SandboxClient(local.sandbox.url) as client:
             many_accounts(client, KEYS)
-            client.kie("PUT", "settings", render_seconds=RENDER_SECONDS)
+            client.kie("PUT", "settings", render_seconds=RENDER_SECONDS, create_seconds=0, upload_seconds=0)
             client.call("PUT", "/sandbox/openai/settings", json={"latency_seconds": 0.05})
             began = time.monotonic()
             order_all(client, CUSTOMERS, EACH)

@@ -34,8 +34,9 @@ STATUSES: dict[int, tuple[str, str]] = {
 
 @classifier("telegram")
 def telegram(error: ProviderError) -> Failure | None:
-    """What Telegram's error means. An unanswered message may have arrived: a lost reply."""
-    if error.ambiguous:
+    """What Telegram's error means. An unanswered message may have arrived: a lost reply. Not so when a 5xx answered: what
+    failed there is sent again with patience, or an outage of minutes would cost the video."""
+    if error.ambiguous and (error.http_status or 0) < 500:
         return Failure("TEMPORARY", "no answer to a message", "lost_reply")
     if decided := first_match(RULES, error.text):
         return decided.failure()

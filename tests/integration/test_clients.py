@@ -601,7 +601,7 @@ def test_a_stumble_during_a_download_goes_unnoticed(anna, bot, jpeg, sandbox, tm
         ("cant_parse", {}, ("CONFIGURATION", "validation", 400)),
         ("flood", {"retry_after": 40}, ("RATE_LIMIT", "", 429)),
         ("unauthorized", {}, ("CONFIGURATION", "bad_token", 401)),
-        ("bad_gateway", {}, ("TEMPORARY", "lost_reply", 502)),
+        ("bad_gateway", {}, ("TEMPORARY", "provider", 502)),
         ("reset", {}, ("TEMPORARY", "lost_reply", None)),
         ("lost_reply", {}, ("TEMPORARY", "lost_reply", None)),
         ("http", {"status": 200, "body": "<html></html>"}, ("TEMPORARY", "lost_reply", 200)),
