@@ -15,7 +15,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from neurocards.errors import JobFailed
+from neurocards.errors import JobFailed, LostClaim
 
 log = logging.getLogger(__name__)
 
@@ -54,9 +54,10 @@ def make_broker(redis_url: str, middleware: list[dramatiq.Middleware]) -> RedisB
 
 
 def actor(function: Callable[..., None]) -> dramatiq.Actor[..., None]:
-    """Makes the function the actor of the message that has its name. Failures of jobs are expected: the middleware settles them."""
+    """Makes the function the actor of the message that has its name. Expected, and so no news for the log: failures of jobs,
+    which the middleware settles, and claims that were lost to somebody else."""
     kind = MESSAGES[function.__name__]
-    throws = (JobFailed, ExceptionGroup)
+    throws = (JobFailed, LostClaim, ExceptionGroup)
     return dramatiq.actor(queue_name=kind.queue, priority=kind.priority, throws=throws)(function)
 
 

@@ -93,7 +93,6 @@ def pauses(rows: Query, job: dict) -> list[float]:
 
 def assert_within(measured: list[float], low: float, high: float) -> None:
     """Each pause was at least `low` and, but for the sweep's own delay, at most `high`."""
-    print("pauses", [round(seconds) for seconds in measured])
     assert all(low <= seconds <= high + LATE * TIME_SCALE for seconds in measured), measured
 
 
@@ -171,6 +170,20 @@ def test_with_every_key_bad_orders_are_refunded_and_the_customer_is_sent_to_supp
     recover(client, rows)
     anna.order()
     assert_delivered(rows, anna)
+
+
+def test_a_kie_that_is_silent_about_a_bad_key_holds_up_nobody(anna, client, rows):
+    # Given a key in quarantine, and a KIE that does not answer when asked about it
+    client.fault("kie", "credit", "hang", seconds=4)
+    before = now(client)
+    rows("UPDATE api_keys SET state = 'quarantined', until = now() WHERE account = 'one' RETURNING 1")
+    assert client.journal(before, "kie", "credit", wait=10)
+    # When an order needs the sweep meanwhile, for its second attempt
+    client.fault("kie", "createTask", "code", code=500, msg=BUSY)
+    anna.order()
+    # Then that attempt comes in time
+    job = assert_delivered(rows, anna)
+    assert_within(pauses(rows, job), 30, 60)
 
 
 # RATE_LIMIT and TEMPORARY ---------------------------------------------------------------------------------------------

@@ -1,18 +1,22 @@
 """What keeps the promise when messages are lost and processes die: reclaiming, giving back, expiring, waking."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import dramatiq
 import pytest
+from peewee import PeeweeException
 
-from neurocards import attempts, clock, dispatch, jobs, ledger, liveness, maintenance, orders, settlement, web
-from neurocards.db import db
-from neurocards.errors import Failure, LostClaim
-from neurocards.keys import fingerprint
+from neurocards import attempts, clock, dispatch, jobs, ledger, liveness, maintenance, orders, pipeline, settlement, web
+from neurocards.db import Unreachable, db
+from neurocards.errors import Failure, JobFailed, LostClaim, ProviderError
+from neurocards.keys import KeyPool, fingerprint
+from neurocards.leadership import Lock
 from neurocards.models import (
     NOW,
     Account,
@@ -26,7 +30,7 @@ from neurocards.models import (
     ProviderAttempt,
 )
 from neurocards.schedule import Scheduler
-from tests.conftest import jobs_of
+from tests.conftest import jobs_of, run_outside_transaction
 from tests.integration.conftest import OPERATOR
 
 REFUSED = Failure("TEMPORARY", "a rule", "provider", "kie", "busy")
@@ -194,6 +198,21 @@ def test_after_an_outage_nobody_is_taken_for_dead_before_all_could_beat(ordered,
     scheduler.tick()
     # Then the work is left alone: sending a video twice is what an early reclaim would do
     assert now(job).claim_token == job.claim_token
+
+
+def test_a_leader_that_hangs_loses_the_lead_to_another(clean_db):
+    # Given a leader, and a follower whose turn it is not
+    leader, follower = Lock(99, silence=0.3), Lock(99)
+    assert (leader.held(), leader.held(), follower.held()) == (True, True, False)
+    # When the leader hangs, Then the follower leads before long
+    deadline = time.monotonic() + 10
+    while not follower.held():
+        assert time.monotonic() < deadline
+    # And the leader finds out when it wakes up
+    with pytest.raises(PeeweeException):
+        leader.held()
+    assert leader.held() is False
+    follower.release()
 
 
 # Fences ---------------------------------------------------------------------------------------------------------------
@@ -411,6 +430,50 @@ def test_a_key_that_cannot_be_asked_about_stays_out(worker):
     with db:
         key = ApiKey.get_by_id(print_)
     assert (key.state, key.strikes) == ("quarantined", 1)
+
+
+def test_a_worker_that_meets_an_order_before_its_first_beat_knows_its_keys(ordered, worker):
+    # Given a process that has just started, with keys that no row speaks of yet
+    job = waiting_to_submit(ordered())[0]
+    pairs = (("new", "key-x"),)
+    newborn = replace(worker(), keys=KeyPool(pairs))
+    # When it submits, Then it asks KIE (who is nowhere here) and doesn't find itself without a key
+    with pytest.raises(JobFailed) as failed:
+        pipeline.run(newborn, "submit", job.id)
+    assert "no connection" in str(failed.value.__cause__)
+    with db:
+        assert ApiKey.get_by_id(fingerprint("key-x")).state == "healthy"
+
+
+def test_an_upload_does_not_mind_that_every_key_rests(worker):
+    # Given keys that all rest after a 429
+    w1 = worker()
+    with db:
+        for _, key in w1.settings.kie_keys:
+            w1.keys.cool(fingerprint(key), 60)
+    # Then a picture may go up with one, the first to be well again, and with none only when all are quarantined
+    assert w1.keys.any_usable().fingerprint == fingerprint("key-a")
+    with db:
+        w1.keys.quarantine(fingerprint("key-a"), "no credit")
+    assert w1.keys.any_usable().fingerprint == fingerprint("key-b")
+    with db:
+        w1.keys.quarantine(fingerprint("key-b"), "no credit")
+    with pytest.raises(ProviderError):
+        w1.keys.any_usable()
+
+
+def test_a_thread_outlives_the_connection_it_was_given(clean_db):
+    # Given a connection that dies after it was taken from the pool and before its transaction begins
+    db.connect()
+    run_outside_transaction(
+        clean_db,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    )
+    with pytest.raises(Unreachable), db:
+        pass
+    # Then the thread's next transaction has another one
+    with db:
+        assert Job.select().count() == 0
 
 
 def test_old_rows_are_forgotten_and_open_ones_never(ordered):
