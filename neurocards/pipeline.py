@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from dramatiq.threading import Interrupt
-
 from neurocards import attempts, cards, dispatch, forecast, jobs, keys, ledger, media, outbox, scripts, settlement
 from neurocards.app import App
 from neurocards.clients.kie import TaskRecord
@@ -41,7 +39,7 @@ def _held(app: App, job: Job) -> Iterator[None]:
     app.in_hand.add(job.claim_token)
     try:
         yield
-    except (LostClaim, Interrupt, *Unreachable):
+    except (LostClaim, *Unreachable):
         # Nothing failed that the job should pay for. Out of hand, a claim that is still there is given back by the next beat.
         app.in_hand.discard(job.claim_token)
         raise
