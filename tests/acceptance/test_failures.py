@@ -31,7 +31,7 @@ from tests.acceptance.conftest import OPERATOR, TIME_SCALE, Query, ask, eventual
 KEYS = {"sandbox-key-1": "one", "sandbox-key-2": "two"}
 BUSY = "Server exception, please try again later"
 # A retry begins at the first sweep after its time: a tick of 0.1 s, a message, and a machine that is busy with other tests.
-LATE = 0.8
+LATE = 2.0
 
 
 @pytest.fixture(scope="module")

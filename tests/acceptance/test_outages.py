@@ -127,7 +127,7 @@ def test_orders_in_every_stage_outlive_an_outage_of_the_database(client, rows, s
     talking.user.say("Чашка, 200 мл")
     newcomer = client.user()
     newcomer.say("/start")
-    noticed(system, "waits for PostgreSQL", "PostgreSQL is away")
+    noticed(system, "waiting for PostgreSQL", "PostgreSQL is away")
     eventually(
         lambda: ended(client, before, "telegram", "sendVideo") and ended(client, before, "kie", "createTask"), 20
     )
