@@ -25,7 +25,9 @@ TIME_SCALE = 100.0
 OPERATOR = 424242
 
 # Systems side by side must not take each other's messages, not even those of another xdist process on a given Redis.
-_redis_databases = itertools.count(1 + 7 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]))
+# A server has sixteen; the first is for tests without processes.
+_first = 7 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+_redis_databases = (1 + number % 15 for number in itertools.count(_first))
 
 
 def start(
