@@ -39,7 +39,7 @@ def test_queue_stats_counts_open_jobs_their_age_and_worker_instances(http, order
         jobs.claim(third, "script", "w")
         for job_id, minutes in ((first, 3), (second, 6)):
             database.execute_sql(
-                f"UPDATE jobs SET created_at = now() - interval '{minutes} minutes' WHERE id = {job_id}"
+                "UPDATE jobs SET created_at = now() - %s * interval '1 minute' WHERE id = %s", (minutes, job_id)
             )
         for process in ("a", "b"):
             liveness.beat(process, "host:1")

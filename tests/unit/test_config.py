@@ -54,7 +54,8 @@ def test_a_missing_value_is_named(environment, name):
         ("REDIS_URL", "redis://h:abc/0"), ("KIE_API_KEY", "account:"), ("KIE_API_KEY", "a,,b"), ("LOG_DIR", "/proc/nowhere"),
         ("ADMIN_IDS", "9" * 19), ("DATABASE_URL", "mysql://x"), ("REDIS_URL", "localhost"), ("BOT_MODE", "both"), ("PORT", "http"),
         ("PORT", "70000"), ("TIME_SCALE", "0"), ("TIME_SCALE", "fast"), ("ADMIN_IDS", "1;2"), ("KIE_API_URL", "api.kie.ai"),
-        ("PUBLIC_BASE_URL", "example.org"), ("WEBHOOK_SECRET_TOKEN", "short"), ("WORKERS_CONFIGURED", "-1"), ("OPENAI_API_KEY", "two words"),
+        ("PUBLIC_BASE_URL", "example.org"), ("WEBHOOK_SECRET_TOKEN", "short"), ("WORKERS_CONFIGURED", "-1"),
+        ("OPENAI_API_KEY", "two words"),
     ],
 )  # fmt: skip
 def test_a_malformed_value_is_named_and_not_repeated(environment, name, value):
