@@ -12,6 +12,9 @@ from sandbox.world import World
 RENDER_THREADS = 1
 _NICENESS = 10
 
+# The sample's video takes seconds of a CPU: it is made once a process, however many sandboxes there are.
+_sample: list[bytes] = []
+
 
 class Studio:
     """Renders photos to MP4 files, one at a time and at low priority, and remembers them by the photo's digest."""
@@ -22,7 +25,8 @@ class Studio:
         self._store = store
         self._lock = threading.Lock()
         self._videos: dict[str, Future[Path]] = {}
-        self._workers = Workers(RENDER_THREADS, "kie-render", _NICENESS)
+        # The prepared video keeps everybody waiting: it gives way to nothing.
+        self._workers = Workers(RENDER_THREADS, "kie-render", 0 if world.prepared_video else _NICENESS)
         if world.prepared_video:
             self.video_of(None)
 
@@ -43,13 +47,21 @@ class Studio:
 
     def _render(self, photo: Path | None, target: Path, future: Future[Path]) -> None:
         try:
-            render(photo.read_bytes() if photo else sample_photo(), target, lambda: self._world.clock.stopped)
+            self._make(photo, target)
         except RenderAborted:
             future.cancel()
         except Exception as wrong:  # noqa: BLE001 - a task waits for this future: any fault has to reach it
             future.set_exception(wrong)
         else:
             future.set_result(target)
+
+    def _make(self, photo: Path | None, target: Path) -> None:
+        if photo is None and _sample:
+            target.write_bytes(_sample[0])
+            return
+        render(photo.read_bytes() if photo else sample_photo(), target, lambda: self._world.clock.stopped)
+        if photo is None:
+            _sample[:] = [target.read_bytes()]
 
     def close(self) -> None:
         """End the render thread; a render under way stops at its next frame."""
