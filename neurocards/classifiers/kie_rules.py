@@ -15,6 +15,8 @@ LACK = (
     r"|too low|exhausted|depleted|used up|r[ua]n out|negative|empty)"
 )
 PERIOD = r"(?:daily|hourly|weekly|monthly|usage|spend(?:ing)?|consumption|credit)"
+# A quota of requests in a time is a rate limit and no cap of the key's.
+NO_RATE = r"^(?!.*(?:\brate\b|throttl)).*"
 KEY = r"(?:api ?key|access key|secret key|(?:access|api|auth|bearer) token|credentials?|authorization)"
 BAD = r"(?:invalid|incorrect|wrong|bad|expired|revoked|disabled|missing|illegal|unknown|inactive|malformed)"
 VOID = r"(?:not found|not exist|not valid|not active|not provided|required|banned|deleted|suspended)"
@@ -57,6 +59,7 @@ RULES: tuple[Rule, ...] = (
         "generic",
         r"^(?:failed |error:? |public error )?(?:the |your )?(?:(?:image|video|audio|content|media|playground) )?"
         r"(?:generation task|task generation|generation|task) (?:has |was )?failed$",
+        r"^(?:an )?unknown (?:error|exception|reason)(?: (?:has )?occurred)?$|^gen(?:erate)? (?:video|image) failed$",
     ),
     rule(
         "task not known",
@@ -84,10 +87,10 @@ RULES: tuple[Rule, ...] = (
         "BILLING",
         "key_cap",
         rf"\b{PERIOD} (?:\w+ ){{0,2}}(?:limit|cap|quota|allowance)",
-        r"\bquota\b.{0,40}\b(?:reached|exceeded|exhausted|used up|not enough)",
-        r"\b(?:reached|exceed\w*|hit|over|out of|no|insufficient) (?:\w+ ){0,4}quota",
-        rf"^(?!.*\brate\b).*{KEY}\b.{{0,40}}\b(?:limit|cap|quota)\b",
-        r"^(?!.*\brate\b).*\b(?:limit|cap)\b.{0,30}\b(?:of|on|for) (?:this|your|the) (?:api ?|sub ?)?key",
+        NO_RATE + r"\bquota\b.{0,40}\b(?:reached|exceeded|exhausted|used up|not enough)",
+        NO_RATE + r"\b(?:reached|exceed\w*|hit|over|out of|no|insufficient) (?:\w+ ){0,4}quota",
+        NO_RATE + rf"{KEY}\b.{{0,40}}\b(?:limit|cap|quota)\b",
+        NO_RATE + r"\b(?:limit|cap)\b.{0,30}\b(?:of|on|for) (?:this|your|the) (?:api ?|sub ?)?key",
     ),
     rule(
         "key refused",
@@ -119,6 +122,18 @@ RULES: tuple[Rule, ...] = (
         r"频繁|限流|并发",
     ),
     rule(
+        "download failed",
+        "TEMPORARY",
+        "image_unreachable",
+        rf"\bdownload\w* (?:the |your )?(?:\w+ ){{0,3}}{CANT}\b",
+    ),
+    rule(
+        "moderation says so",
+        "USER_ERROR",
+        "moderation",
+        r"(?:rejected|blocked|flagged|stopped|refused|failed) (?:by|in|at) (?:the |our )?(?:\w+ )?moderation",
+    ),
+    rule(
         "model gone",
         "CONFIGURATION",
         "model_unknown",
@@ -139,7 +154,7 @@ RULES: tuple[Rule, ...] = (
         rf"required (?:\w+ )?{FIELD}|missing (?:required )?(?:\w+ )?(?:{FIELD}|value|body|url)\b",
         rf"(?:must|should) be (?:an? )?(?:valid )?{TYPE}\b|expected .{{1,40}}\b(?:received|got|but)\b",
         rf"(?:invalid|illegal|malformed|wrong|un\w+|extra) (?:\w+ )?{FIELD}\b",
-        rf"\b{FIELD}\b.{{0,30}}(?:{BAD}|error|not supported|not allowed|range|null)",
+        rf"\b{FIELD}\b.{{0,40}}(?:{BAD}|error|not supported|not allowed|not valid|range|null)",
         r"invalid (?:type|json|enum|literal|value|request body)|(?:type|json|schema) (?:error|mismatch)|deseriali[sz]",
         r"validation (?:error|failed|exception)|number of (?:\w+ )?(?:urls?|images?|items)|too many (?:images|urls)",
         r"(?:body|payload|json) is (?:malformed|invalid)|\bvalue\b.{0,30}(?:not allowed|invalid)|url is wrong|base ?64",
@@ -147,19 +162,10 @@ RULES: tuple[Rule, ...] = (
         r"参数",
     ),
     rule(
-        "prompt",
-        "USER_ERROR",
-        "prompt",
-        rf"{PROMPT}.{{0,40}}(?:too long|too short|exceed|longer than|\b(?:length|limit)\b|characters|at (?:most|least))",
-        rf"{PROMPT}.{{0,40}}(?:is|are|be|was) (?:empty|blank)|(?:empty|blank) prompt",
-        r"(?:length|characters|tokens|words)\b.{0,30}\bprompt|context length|too many (?:characters|tokens)",
-        r"non english|unsupported language|language\b.{0,20}not supported",
-    ),
-    rule(
         "sexual",
         "USER_ERROR",
         "sexual",
-        r"sexual|\bnud(?:e|ity)|erotic|porn|explicit (?:content|material)|adult content|涉黄",
+        r"sexual|\bnud(?:e|ity)|\bnsfw|erotic|porn|explicit (?:content|material)|adult content|涉黄",
     ),
     rule(
         "a person",
@@ -183,13 +189,22 @@ RULES: tuple[Rule, ...] = (
         r"版权|侵权",
     ),
     rule(
+        "prompt",
+        "USER_ERROR",
+        "prompt",
+        rf"{PROMPT}.{{0,40}}(?:too long|too short|exceed|longer than|\b(?:length|limit)\b|characters|at (?:most|least))",
+        rf"{PROMPT}.{{0,40}}(?:is|are|be|was) (?:empty|blank)|(?:empty|blank) prompt",
+        r"(?:length|characters|tokens|words)\b.{0,30}\bprompt|context length|too many (?:characters|tokens)",
+        r"non english|\b(?:english|chinese) prompts?\b|unsupported language|language\b.{0,20}not supported",
+    ),
+    rule(
         "moderation",
         "USER_ERROR",
         "moderation",
         r"(?:content|usage|safety|community|acceptable use|use) (?:polic(?:y|ies)|guidelines?|standards?|rules?)",
         r"violat\w*.{0,80}(?:polic|guideline|guardrail|terms|rule|standard|law|regulation|restriction)",
         r"polic(?:y|ies)\b.{0,20}(?:violat|block)|guardrail|moderat(?:ion|ed)|inappropriate|unsafe|harmful|offensive",
-        r"(?<!case )sensitive|\bsafety\b|nsfw|flagged|suggestive|\brisky\b|risk control|danger(?:ous)?\b|deceptive",
+        r"(?<!case )sensitive|\bsafety\b|flagged|suggestive|\brisky\b|risk control|danger(?:ous)?\b|deceptive",
         r"violen(?:t|ce)|\bgore\b|\bhate(?:ful)?\b|harass|self harm|weapon|terroris|\bdrugs\b|political|reputation",
         r"(?:content|prompt|input|output|image|video)s? (?:was |were |is |has been |have been )?"
         r"(?:blocked|rejected|refused|banned|filtered|restricted)",
@@ -223,6 +238,7 @@ RULES: tuple[Rule, ...] = (
         rf"\b(?:{PICTURE}|width|height|dimensions?|pixels?|sides?)\b.{{0,60}}{BOUND}",
         rf"(?:exceed\w*|too (?:large|big|small)|max\w*|min\w*|invalid|unsupported)\b.{{0,40}}\b{PICTURE} "
         r"(?:size|dim|resol|ratio|pix)",
+        r"\bratio (?:must|should|has to|needs to) be (?:between|in|within)\b",
         r"image pixel|pixels? (?:is |are )?invalid|entity too large|payload too large",
     ),
     rule(

@@ -21,6 +21,10 @@ CODES: dict[str, tuple[str, str]] = {
     "unsupported_country_region_territory": ("CONFIGURATION", "region"),
     "model_not_found": ("CONFIGURATION", "model_unknown"),
     "model_permission_blocked_project": ("CONFIGURATION", "model_unknown"),
+    "invalid_image_format": ("USER_ERROR", "image_format"),
+    "image_parse_error": ("USER_ERROR", "image_format"),
+    "image_too_large": ("USER_ERROR", "image_size"),
+    "image_too_small": ("USER_ERROR", "image_size"),
     "invalid_image_url": ("TEMPORARY", "image_unreachable"),
     "server_is_overloaded": ("TEMPORARY", "provider"),
     "server_error": ("TEMPORARY", "provider"),
@@ -54,9 +58,15 @@ RULES: tuple[Rule, ...] = (
     ),
     rule("safety", "USER_ERROR", "moderation", r"safety system|content policy|content management policy|usage polic"),
     rule("image out of reach", "TEMPORARY", "image_unreachable", r"(?:timeout|error) while downloading"),
+    rule("image format", "USER_ERROR", "image_format", r"unsupported image|valid image|image (?:format|data)\b"),
+    rule("image size", "USER_ERROR", "image_size", r"\bimages? (?:is |are )?too (?:large|big|small)|image size"),
     rule("maintenance", "TEMPORARY", "maintenance", r"mainten|maintain(?:ed|ing)"),
     rule(
-        "trouble", "TEMPORARY", "provider", r"overloaded|server (?:had an )?(?:error|exception)|unavailable|timed? ?out"
+        "trouble",
+        "TEMPORARY",
+        "provider",
+        r"overloaded|server (?:had an )?(?:error|exception)|unavailable|timed? ?out",
+        r"connection (?:aborted|reset|refused|error|closed)|without response|disconnected",
     ),
 )
 
@@ -69,10 +79,10 @@ def openai(error: ProviderError) -> Failure | None:
     if decided := first_match(RULES, error.text):
         return decided.failure()
     status = error.http_status
-    if status is None:
+    if status is None or status < 400:
         return None
     if status in STATUSES:
         return Failure(STATUSES[status][0], f"HTTP {status}", STATUSES[status][1])
-    if 400 <= status < 500:
+    if status < 500:
         return Failure("CONFIGURATION", f"HTTP {status}", "validation")
     return Failure("TEMPORARY", f"HTTP {status}", "provider")

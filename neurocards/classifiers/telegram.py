@@ -6,8 +6,10 @@ from neurocards.errors import Failure, ProviderError
 
 RULES: tuple[Rule, ...] = (
     rule("no answer", "TEMPORARY", "provider", r"^no (?:connection|answer)\b"),
-    rule("deactivated", "UNREACHABLE", "deactivated", r"user is deactivated"),
-    rule("blocked", "UNREACHABLE", "blocked", r"bot was (?:blocked|kicked)|can't initiate conversation"),
+    rule("deactivated", "UNREACHABLE", "deactivated", r"user (?:is )?deactivated"),
+    rule(
+        "blocked", "UNREACHABLE", "blocked", r"bot was (?:blocked|kicked)|user is blocked|can't initiate conversation"
+    ),
     rule(
         "no such chat", "UNREACHABLE", "not_found", r"(?:chat|user) not found|peer id invalid|chat (?:was )?deactivated"
     ),
@@ -15,8 +17,9 @@ RULES: tuple[Rule, ...] = (
         "no such message",
         "UNKNOWN",
         "message_gone",
-        r"message (?:to \w+ )?(?:not found|can't be edited)|query is too old",
+        r"message (?:to \w+ )?(?:not found|can't be edited)|message id invalid|quer(?:y|ies).{0,20} too old|query id (?:is )?invalid",
     ),
+    rule("nothing to change", "HARMLESS", "not_modified", r"message (?:is )?not modified"),
     rule("flood", "RATE_LIMIT", "", r"too many requests|retry after \d"),
     rule("other poller", "CONFIGURATION", "conflict", r"terminated by other|webhook is active"),
     rule("file", "TEMPORARY", "bad_result", r"file is too big|entity too large|wrong (?:file|type)|must be non empty"),
