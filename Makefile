@@ -30,7 +30,7 @@ dev: environment ## run everything locally and stay up, with a chat page in the 
 	@$(RUN) neurocards dev
 
 test: environment ## run all tests; ARGS=... goes to pytest
-	@$(RUN) pytest -n 2 $(ARGS)
+	@$(RUN) pytest -n 3 --dist worksteal $(ARGS)
 
 check: lint test ## run lint and all tests
 
@@ -48,7 +48,7 @@ migrate: environment ## create or upgrade the database at DATABASE_URL
 	@$(RUN) neurocards migrate
 
 coverage: environment ## run all tests and show which lines they miss
-	@$(RUN) pytest -n 2 --cov --cov-report=term-missing:skip-covered $(ARGS)
+	@$(RUN) pytest -n 3 --dist worksteal --cov --cov-report=term-missing:skip-covered $(ARGS)
 
 requirements: ## compile requirements*.txt anew from the .in files
 	$(PYTHON) -m venv var/pip-tools

@@ -93,6 +93,7 @@ CREATE TABLE jobs (
     failure_subtype   text,
     created_at        timestamptz NOT NULL DEFAULT now(),
     finished_at       timestamptz,
+    held_at           timestamptz,                                         -- waits since then for a provider that is down
     UNIQUE (order_id, number),
     CONSTRAINT stage_only_while_processing CHECK ((status = 'processing') = (stage IS NOT NULL)),
     CONSTRAINT finished_has_a_time CHECK ((status IN ('done', 'failed', 'cancelled')) = (finished_at IS NOT NULL)),
@@ -219,7 +220,17 @@ CREATE TABLE api_keys (
     configured    boolean     NOT NULL DEFAULT true,                       -- false: no longer in KIE_API_KEY
     last_used_at  timestamptz,
     credit        numeric,                                                 -- as last reported by the provider
+    credit_at     timestamptz,                                             -- when that was
+    polls         timestamptz[] NOT NULL DEFAULT '{}',                     -- times of the last queries, by this database's clock
     CHECK ((state = 'healthy') = (until IS NULL))
+);
+
+-- A provider that says it is down is asked by one job at a time, now and then, until it answers ----------------------------------
+
+CREATE TABLE pauses (
+    provider  text        PRIMARY KEY,
+    reason    text        NOT NULL,
+    until     timestamptz NOT NULL                                         -- after this, whoever moves it on may ask
 );
 
 -- Worker processes beat here; the claims of one that fell silent are reclaimed. --------------------------------------------------

@@ -5,15 +5,15 @@ from typing import Any
 from dramatiq import Broker, MessageProxy, Middleware
 
 from middleware.classification import failed_jobs
-from neurocards import outbox
 from neurocards.app import App
 from neurocards.db import db
 from neurocards.errors import JobFailed
 from neurocards.policies import policy_for
+from neurocards.reactions import report_key
 
 
 class KeyRotation(Middleware):
-    """Rests or quarantines the key that was used, as the category's policy says."""
+    """Does to the key that was used what the category's policy names."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -28,11 +28,7 @@ class KeyRotation(Middleware):
                 self._report(key, failed)
 
     def _report(self, key: str, failed: JobFailed) -> None:
-        failure = failed.failure
-        action = policy_for(failure.category).key
-        with db:
-            if action == "cool":
-                self._app.keys.cool(key, failure.retry_after)
-            elif action == "quarantine" and self._app.keys.quarantine(key, failure.text):
-                about = f"key_quarantined:{key}"
-                outbox.alert(self._app.settings.admins, about, key=key, text=failure.text[:300])
+        reaction = policy_for(failed.failure.category).key
+        if reaction:
+            with db:
+                report_key(self._app, reaction, key, failed.failure)

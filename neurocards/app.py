@@ -15,6 +15,9 @@ from neurocards.jobs import new_process_id
 from neurocards.keys import KeyPool
 
 POLLS_AT_ONCE = 8
+# A callback may bring a lost task's id; without callbacks nothing will.
+AWAIT_CALLBACK = 600.0
+AWAIT_NOTHING = 60.0
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,11 @@ class App:
     def callbacks(self) -> bool:
         """Whether KIE can reach us."""
         return self.settings.public_base_url is not None
+
+    @property
+    def answer_due_in(self) -> float:
+        """How long a lost answer to createTask is waited for, in seconds."""
+        return AWAIT_CALLBACK if self.callbacks else AWAIT_NOTHING
 
 
 def build(settings: Settings) -> App:

@@ -3,6 +3,7 @@
 Pure: no queries, no Telegram. What comes out fits Telegram's limits whatever the customer typed.
 """
 
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -13,6 +14,7 @@ from neurocards.buttons import Button, Rows, data
 from neurocards.jobs import state
 from neurocards.models import Job, LedgerEntry, Order
 from neurocards.orders import price
+from neurocards.policies import policy_for
 from neurocards.texts import Html, cut, say, title
 
 # Failures the customer can do something about, and with which buttons. Other subtypes of USER_ERROR read as "user".
@@ -27,7 +29,8 @@ REMEDIES: dict[str, tuple[str, ...]] = {
     "user": ("rephoto", "wishes"),
 }
 # Failures that may pass: the same order once more.
-PASSING = ("billing", "rate_limit", "temporary", "configuration", "unknown", "deadline")
+PASSING_SUBTYPES = ("deadline", "maintenance", "image_unreachable")
+PASSING = ("billing", "rate_limit", "temporary", "configuration", "unknown", *PASSING_SUBTYPES)
 
 # Customers sell in Russia; Moscow has kept one offset since 2014.
 MOSCOW = timezone(timedelta(hours=3))
@@ -54,7 +57,7 @@ def card(order: Order, jobs: Sequence[Job], language: str, eta_seconds: float | 
 
 
 def _stages(rows: Sequence[Job], language: str) -> list[str]:
-    stages = [say(f"stage-{state(job)}", language) for job in rows]
+    stages = [say("stage-held" if job.held_at else f"stage-{state(job)}", language) for job in rows]
     if len(rows) == 1:
         return list(stages)
     return [say("card-line", language, number=job.number, stage=stage) for job, stage in zip(rows, stages, strict=True)]
@@ -124,21 +127,30 @@ def failure_notice(order: Order, job: Job, language: str, balance: int, support:
         what = say("failure-what-one-of", language, order=str(order.id), number=job.number, count=order.count)
     else:
         what = say("failure-what", language, order=str(order.id))
-    lines = [
-        what,
-        say(f"why-{reason}", language),
-        say("failure-money", language, balance=balance),
-        # every text may name the support contact; those that don't ignore it
-        say(f"next-{reason}", language, support=support),
-        say("failure-code", language, code=code),
-    ]
-    return Screen("\n".join(lines), _remedies(order, reason, language))
+    why, following = _explanation(job, reason, language, support)
+    money, code_line = say("failure-money", language, balance=balance), say("failure-code", language, code=code)
+    return Screen(f"{what}\n{why}\n{money}\n{following}\n{code_line}", _remedies(order, reason, language))
+
+
+def _explanation(job: Job, reason: str, language: str, support: str) -> tuple[str, str]:
+    """Why it failed and what to do next: in a plugin's own words, if its category came with some."""
+    texts = policy_for(str(job.failure_category)).texts
+    if texts and reason != "deadline":
+        why, following = texts.get(language) or next(iter(texts.values()))
+        return html.escape(why, quote=False), html.escape(following, quote=False)
+    # every text may name the support contact; those that don't ignore it
+    return say(f"why-{reason}", language), say(f"next-{reason}", language, support=support)
+
+
+def held_notice(order: Order, until: datetime, language: str) -> Screen:
+    """The provider is down: the order waits, and till when at most; `until` is its deadline."""
+    return Screen(say("held", language, order=str(order.id), time=until.astimezone(MOSCOW).strftime("%H:%M")))
 
 
 def failure_reason(job: Job) -> str:
     """Which of the prepared explanations fits the job's failure."""
-    if job.failure_subtype == "deadline":
-        return "deadline"
+    if job.failure_subtype in PASSING_SUBTYPES:
+        return str(job.failure_subtype)
     if job.failure_category == "USER_ERROR":
         return job.failure_subtype if job.failure_subtype in REMEDIES else "user"
     category = str(job.failure_category).lower()

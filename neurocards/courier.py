@@ -34,7 +34,9 @@ def tell(app: App, outgoing_id: int) -> None:
 def _put_off(row: Outgoing, error: ProviderError) -> None:
     failure = classify(error)
     with db:
-        if failure.category == "UNREACHABLE":
+        if failure.category == "HARMLESS":
+            outbox.sent(row)
+        elif failure.category == "UNREACHABLE":
             User.update(reachable=False).where(User.id == row.chat_id).execute()
             outbox.drop(row, failure.text)
         elif failure.category in ("RATE_LIMIT", "TEMPORARY"):
@@ -69,10 +71,11 @@ def _notice(app: App, row: Outgoing) -> None:
     with db:
         job = Job.get_by_id(row.payload["job"])
         order, user = Order.get_by_id(job.order_id), User.get_by_id(job.user_id)
-        support = app.settings.support_contact
-        screen = cards.failure_notice(
-            order, job, user.language, ledger.balance(user.id), support, code=f"{order.id}-{job.id}"
-        )
+        if row.payload["what"] == "held":
+            screen = cards.held_notice(order, job.deadline_at, user.language)
+        else:
+            support, code = app.settings.support_contact, f"{order.id}-{job.id}"
+            screen = cards.failure_notice(order, job, user.language, ledger.balance(user.id), support, code=code)
     app.telegram.send_text(order.chat_id, screen.text, screen.buttons)
 
 

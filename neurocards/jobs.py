@@ -119,9 +119,9 @@ def reclaim(job: Job, stage: str, reason: str, due_in: float = 0.0, crashed: boo
     )
 
 
-def look_again(job: Job, due_in: float) -> None:
+def look_again(job: Job, due_in: float, **facts: Any) -> None:
     """Lets go of a claimed job that is where it was, to be looked at in `due_in` seconds. Not a move."""
-    changed = Job.update(due_at=clock.after(due_in), woken_at=None, **_FREE).where(_held(job)).execute()
+    changed = Job.update(due_at=clock.after(due_in), woken_at=None, **_FREE, **facts).where(_held(job)).execute()
     if changed != 1:
         raise LostClaim(f"job {job.id}: nothing to let go of")
 
@@ -164,7 +164,8 @@ def _move(
     job: Job, guard: Expression, to: tuple[str, str | None], reason: str, actor: str | None = None, **changes: Any
 ) -> None:
     status, stage = to
-    changed = Job.update(**{"woken_at": None, **_FREE, **changes}, status=status, stage=stage).where(guard).execute()
+    free = {"woken_at": None, "held_at": None, **_FREE}
+    changed = Job.update(**{**free, **changes}, status=status, stage=stage).where(guard).execute()
     if changed != 1:
         raise LostClaim(f"job {job.id} is no longer in {state(job)} under this claim ({reason})")
     _record(job.id, (job.status, job.stage), to, reason, actor or job.claimed_by or "scheduler")

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from peewee import JOIN, SQL, Expression, ModelSelect, fn
 
-from neurocards import clock
+from neurocards import clock, key_health
 from neurocards.attempts import LIVE
 from neurocards.db import db
 from neurocards.errors import ProviderError
@@ -23,10 +23,9 @@ WINDOW = 10.0
 CREATES_A_WINDOW = 20
 # Requests don't arrive as evenly as they leave: real seconds added to the window so that the far end never counts 21.
 GUARD = 0.25
-# After a 429, and before the next look at a quarantined key: growing, at most half an hour.
-COOLDOWN = 10.0
-PROBE_EVERY = 60.0
-PROBE_AT_MOST = 1800.0
+# KIE answers ten queries a second for each key.
+POLL_WINDOW, POLLS_A_WINDOW, POLL_GUARD = 1.0, 9, 0.1
+CREDIT_EVERY = 600.0
 EVERYBODY = 1000
 
 
@@ -89,7 +88,7 @@ class KeyPool:
             key = self._in_use().order_by(*rested_first).first()
         if key is None:
             raise no_key_left()
-        return Lease(key.fingerprint, self._secrets[key.fingerprint])
+        return self._lease(key.fingerprint)
 
     def acquire(self) -> Lease | Wait:
         """A lease if some account has room, within the caller's transaction. Raises ProviderError when no key is left."""
@@ -109,7 +108,7 @@ class KeyPool:
         if not ApiKey.update(last_used_at=now, state="healthy", until=None, reason="").where(still).execute():
             return Wait(1.0, "the key has just failed")
         Account.update(creates=[*fills[best.account_id], now]).where(Account.name == best.account_id).execute()
-        return Lease(best.fingerprint, self._secrets[best.fingerprint])
+        return self._lease(best.fingerprint)
 
     def room(self) -> int:
         """How many jobs are worth waking for a create: as many as all windows admit now. With no key left any number,
@@ -129,41 +128,34 @@ class KeyPool:
         mine = ApiKey.fingerprint.in_(list(self._secrets))
         return ApiKey.select().where(mine & (ApiKey.state != "quarantined"))
 
-    def cool(self, print_: str, seconds: float | None) -> None:
-        """Rests a key after a 429, at least the window; a rest is only ever extended. Within the caller's transaction."""
-        until = clock.after(max(COOLDOWN, seconds or 0.0))
-        changes = ApiKey.update(
-            state="cooling", reason="rate limit", until=fn.GREATEST(fn.COALESCE(ApiKey.until, NOW), until)
-        )
-        changes.where((ApiKey.fingerprint == print_) & (ApiKey.state != "quarantined")).execute()
-
-    def quarantine(self, print_: str, reason: str) -> bool:
-        """Takes a key out of use until a probe finds it well. True when it was not out already. Within the caller's transaction."""
-        changes = ApiKey.update(state="quarantined", reason=reason[:200], until=clock.after(PROBE_EVERY), strikes=0)
-        return bool(changes.where((ApiKey.fingerprint == print_) & (ApiKey.state != "quarantined")).execute())
-
     def lease_probe(self) -> Lease | None:
-        """One quarantined key whose time for a look has come; the moved `until` is the lease: one probe in the whole fleet."""
-        pause = clock.scaled(1.0) * fn.LEAST(PROBE_AT_MOST, PROBE_EVERY * fn.POWER(2, ApiKey.strikes + 1))
-        due = ApiKey.select(ApiKey.fingerprint).where(
-            (ApiKey.state == "quarantined") & (ApiKey.until <= NOW) & ApiKey.fingerprint.in_(list(self._secrets))
-        )
-        later = {"until": NOW + pause * SQL("interval '1 second'"), "strikes": ApiKey.strikes + 1}
+        """One quarantined key of ours whose time for a look has come: one probe in the whole fleet."""
         with db:
-            rows = (
-                ApiKey.update(later)
-                .where(ApiKey.fingerprint.in_(due.limit(1).for_update("FOR UPDATE SKIP LOCKED")))
-                .returning(ApiKey)
-            )
-            found = next(iter(rows.execute()), None)
-        return Lease(found.fingerprint, self._secrets[found.fingerprint]) if found else None
+            print_ = key_health.put_off_probe(ApiKey.fingerprint.in_(list(self._secrets)))
+        return self._lease(print_) if print_ else None
 
-    def readmit(self, print_: str, credit: float) -> None:
-        """Puts a probed key back to work; `credit` is what the provider said it has."""
+    def lease_credit_look(self) -> Lease | None:
+        """One key in use that nobody has asked for its credit in a while; asking is noted, so that others don't."""
+        stale = ApiKey.credit_at.is_null() | (ApiKey.credit_at < clock.after(-CREDIT_EVERY))
         with db:
-            ApiKey.update(state="healthy", reason="", until=None, strikes=0, credit=credit).where(
-                ApiKey.fingerprint == print_
-            ).execute()
+            key = self._in_use().where(stale).order_by(ApiKey.credit_at.asc(nulls="FIRST")).first()
+            if key is not None:
+                ApiKey.update(credit_at=NOW).where(ApiKey.fingerprint == key.fingerprint).execute()
+        return self._lease(key.fingerprint) if key else None
+
+    def admit_polls(self, print_: str, wanted: int) -> int:
+        """How many of the `wanted` queries the key may make now; within the caller's transaction, under a lock on its row."""
+        row = ApiKey.select().where(ApiKey.fingerprint == print_).for_update().get_or_none()
+        if row is None:
+            return wanted
+        now = _clock()
+        recent = [at for at in row.polls if at > now - timedelta(seconds=clock.scaled(POLL_WINDOW) + POLL_GUARD)]
+        admitted = max(0, min(wanted, POLLS_A_WINDOW - len(recent)))
+        ApiKey.update(polls=[*recent, *[now] * admitted]).where(ApiKey.fingerprint == print_).execute()
+        return admitted
+
+    def _lease(self, print_: str) -> Lease:
+        return Lease(print_, self._secrets[print_])
 
     def _usable(self, now: datetime) -> list[ApiKey]:
         flying = (ProviderAttempt.key == ApiKey.fingerprint) & ProviderAttempt.state.in_(LIVE)

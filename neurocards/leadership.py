@@ -43,7 +43,6 @@ class Lock:
             self._connection.execute_sql(_END_WHEN_IDLE, (self._silence,))
         query = "SELECT pg_try_advisory_lock(%s)" if fresh else "SELECT true WHERE %s > 0"
         if self._connection.execute_sql(query, (self._number,)).fetchone()[0]:
-            self._connection.rollback()
             return True
         self.release()
         return False

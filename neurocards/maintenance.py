@@ -9,12 +9,14 @@ from collections.abc import Callable
 
 from peewee import Expression, fn
 
-from neurocards import attempts, clock, dispatch, jobs, liveness, outbox, settlement
+from neurocards import attempts, clock, dispatch, endings, jobs, key_health, liveness, outbox
 from neurocards.app import App
+from neurocards.classifiers import classify
 from neurocards.db import Unreachable, db
 from neurocards.errors import Failure, ProviderError
 from neurocards.models import NOW, InboxUpdate, Job, Outgoing
-from neurocards.policies import policy_for
+from neurocards.policies import Decision, policy_for
+from neurocards.reactions import carry_out, report_key
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +28,8 @@ LONGEST_CLAIM = 900.0
 # KIE admits about ten queries a second for each key; we stay below.
 CHECKS_A_SECOND = 8
 BATCH = 500
+# KIE's credits, half a cent each: a couple of dozen videos of the cheaper models.
+LOW_CREDIT = 1000.0
 
 
 def beat(app: App) -> None:
@@ -99,13 +103,12 @@ def _apart(job: Job, act: Callable[[Job], None]) -> None:
 def _put_right(app: App, job: Job, reason: str, crashed: bool) -> None:
     if crashed and job.reclaims >= jobs.MAX_RECLAIMS:
         attempts.end(job.id, "failed", reason)
-        settlement.give_up(
-            app, job, Failure("UNKNOWN", "crashed too often", "crash"), f"{reason}, {job.reclaims} times"
-        )
+        crash = Failure("UNKNOWN", "crashed too often", "crash")
+        endings.give_up(job, crash, f"{reason}, {job.reclaims} times")
         outbox.alert(app.settings.admins, f"stuck_job:{job.id}", job=job.id, order=job.order_id, text=reason)
         return
     if crashed and job.stage == "script" and job.script_attempts >= policy_for("TEMPORARY").attempts:
-        jobs.forward(job, "submit", f"no script: {reason}", due_in=0.0, **settlement.plain(job))
+        carry_out(app, job, Failure("TEMPORARY", "crashed too often", "crash", text=reason), Decision("plain"))
         return
     attempt = attempts.live(job.id) if job.stage == "submit" else None
     if attempt is None:
@@ -114,7 +117,7 @@ def _put_right(app: App, job: Job, reason: str, crashed: bool) -> None:
         jobs.reclaim(job, "render", f"{reason}, its task is known", crashed=crashed)
     else:
         # The request may have left: the answer is awaited like any lost one.
-        wait = settlement.answer_due_in(app) if attempts.doubtful(job.id, reason) else 0.0
+        wait = app.answer_due_in if attempts.doubtful(job.id, reason) else 0.0
         jobs.reclaim(job, "render", f"{reason} while asking for the video", due_in=wait, crashed=crashed)
 
 
@@ -128,7 +131,7 @@ def expire(app: App) -> None:
 
 def _too_late(app: App, job: Job) -> None:
     attempts.end(job.id, "abandoned", "deadline passed")
-    settlement.give_up(app, job, Failure("TEMPORARY", "deadline", "deadline"), "deadline passed")
+    endings.give_up(job, Failure("TEMPORARY", "deadline", "deadline"), "deadline passed")
     outbox.alert(app.settings.admins, "deadline", job=job.id, order=job.order_id)
 
 
@@ -142,8 +145,30 @@ def probe(app: App) -> None:
     except ProviderError as error:
         log.info("key %s is still out: %s", lease.fingerprint, error)
         return
-    if credit > 0:
-        app.keys.readmit(lease.fingerprint, credit)
+    with db:
+        key_health.note_credit(lease.fingerprint, credit)
+        if credit > 0:
+            key_health.release(lease.fingerprint)
+
+
+def look_at_credit(app: App) -> None:
+    """Asks one key that works for its account's credit, so that operators hear of its end before customers do."""
+    lease = app.keys.lease_credit_look()
+    if lease is None:
+        return
+    try:
+        credit = app.kie.credit(lease.key)
+    except ProviderError as error:
+        failure = classify(error)
+        log.info("key %s doesn't say its credit: %s", lease.fingerprint, failure)
+        if reaction := policy_for(failure.category).key:
+            with db:
+                report_key(app, reaction, lease.fingerprint, failure)
+        return
+    with db:
+        key_health.note_credit(lease.fingerprint, credit)
+        if credit < LOW_CREDIT:
+            outbox.alert(app.settings.admins, f"low_credit:{lease.fingerprint}", key=lease.fingerprint, credit=credit)
 
 
 def prune() -> None:

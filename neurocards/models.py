@@ -139,6 +139,7 @@ class Job(Row):
     failure_subtype = TextField(null=True)
     created_at = DateTimeTZField(constraints=[SQL("DEFAULT now()")])
     finished_at = DateTimeTZField(null=True)
+    held_at = DateTimeTZField(null=True)
 
     class Meta:
         table_name = "jobs"
@@ -243,9 +244,22 @@ class ApiKey(Row):
     configured = BooleanField(constraints=[SQL("DEFAULT true")])
     last_used_at = DateTimeTZField(null=True)
     credit = DecimalField(null=True)
+    credit_at = DateTimeTZField(null=True)
+    polls = ArrayField(DateTimeTZField, index=False, constraints=[SQL("DEFAULT '{}'")])
 
     class Meta:
         table_name = "api_keys"
+
+
+class Pause(Row):
+    """A provider that is down, and when it may be asked again."""
+
+    provider = TextField(primary_key=True)
+    reason = TextField()
+    until = DateTimeTZField()
+
+    class Meta:
+        table_name = "pauses"
 
 
 class Process(Row):
@@ -273,5 +287,6 @@ TABLES = (
     Outgoing,
     Account,
     ApiKey,
+    Pause,
     Process,
 )

@@ -32,7 +32,12 @@ def redraw_card(order: Order | int) -> None:
 
 def notify(job_id: int, chat_id: int, what: str, **payload: Any) -> None:
     """A notice about a job, once for each (job, what); within the caller's transaction."""
-    _once(f"notice:{job_id}:{what}", "notice", chat_id, {"job": job_id, "what": what, **payload})
+    notify_once(f"{job_id}:{what}", chat_id, what, job=job_id, **payload)
+
+
+def notify_once(key: str, chat_id: int, what: str, **payload: Any) -> None:
+    """A notice to a person, once for each key ever; within the caller's transaction."""
+    _once(f"notice:{key}", "notice", chat_id, {"what": what, **payload})
 
 
 def alert(admins: tuple[int, ...], about: str, **payload: Any) -> None:

@@ -5,12 +5,13 @@ Whatever goes wrong leaves as JobFailed with the claim inside; the middleware un
 """
 
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from neurocards import attempts, cards, dispatch, forecast, jobs, keys, ledger, media, outbox, scripts, settlement
+from neurocards import attempts, cards, dispatch, endings, forecast, jobs, keys, ledger, media, outages, outbox, scripts
 from neurocards.app import App
 from neurocards.clients.kie import TaskRecord
 from neurocards.db import Unreachable, db, insistently
@@ -72,6 +73,8 @@ def write_script(app: App, job: Job) -> None:
 def submit(app: App, job: Job) -> None:
     """submit: one task at KIE, when the account's window has room; its id is committed at once."""
     app.keys.enrol()
+    if _waits_for_provider(app, job):
+        return
     picture = _uploaded(app, job)
     model = job.model or app.settings.models[0]
     with db:
@@ -87,10 +90,19 @@ def submit(app: App, job: Job) -> None:
     insistently(lambda: _rendering(job, first_check))
 
 
+def _waits_for_provider(app: App, job: Job) -> bool:
+    with db:
+        wait = outages.wait(job, "kie")
+        if wait is not None:
+            outages.hold(job, wait, app.settings.admins)
+    return wait is not None
+
+
 def _keep_task(attempt: ProviderAttempt, task_id: str) -> None:
     # Apart from the move: should the claim be lost by now, the task's id must still be known.
     with db:
         attempts.accepted(attempt.id, task_id)
+        outages.over("kie")
 
 
 def _rendering(job: Job, first_check: float) -> None:
@@ -134,6 +146,7 @@ def check(app: App, job_ids: Sequence[int]) -> None:
     with db:
         claimed = jobs.claim_renders(job_ids, app.process)
         live = {attempt.job_id: attempt for attempt in _live_attempts(claimed)}
+        claimed = _admitted(app, claimed, live)
     tokens = {job.claim_token for job in claimed}
     app.in_hand.update(tokens)
     try:
@@ -149,6 +162,22 @@ def check(app: App, job_ids: Sequence[int]) -> None:
     ]
     if failed:
         raise ExceptionGroup(f"{len(failed)} of {len(claimed)} renders failed", failed)
+
+
+def _admitted(app: App, claimed: Sequence[Job], live: dict[int, ProviderAttempt]) -> list[Job]:
+    """Those that may be asked about now; the others, whose keys have asked enough in this second, are let go for the next."""
+    asking = {job_id: attempt.key for job_id, attempt in live.items() if attempt.task_id}
+    room = {key: app.keys.admit_polls(key, wanted) for key, wanted in sorted(Counter(asking.values()).items())}
+    admitted = []
+    for job in claimed:
+        key = asking.get(job.id)
+        if key and not room[key]:
+            jobs.look_again(job, keys.POLL_WINDOW)
+            continue
+        if key:
+            room[key] -= 1
+        admitted.append(job)
+    return admitted
 
 
 def _live_attempts(claimed: Sequence[Job]) -> list[ProviderAttempt]:
@@ -214,7 +243,7 @@ def deliver(app: App, job: Job) -> None:
         with db:
             jobs.confirm(job)
         sent = app.telegram.send_video(order.chat_id, path, video, caption.text, caption.buttons)
-    insistently(lambda: settlement.delivered(job, sent.file_id))
+    insistently(lambda: endings.delivered(job, sent.file_id))
 
 
 _STAGES = {"script": write_script, "submit": submit, "deliver": deliver}

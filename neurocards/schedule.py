@@ -44,6 +44,7 @@ class Scheduler:
         self._every(liveness.BEAT_EVERY, self.beat, "beat")
         self._every(tick, self.tick, "tick")
         self._every(tick, self._if_leading(lambda: maintenance.probe(self._app)), "probe")
+        self._every(tick, self._if_leading(lambda: maintenance.look_at_credit(self._app)), "credit")
         self._every(PRUNE_EVERY, self._if_leading(maintenance.prune), "prune")
         self._jobs.start()
 

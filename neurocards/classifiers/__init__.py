@@ -10,20 +10,16 @@ Categories and their subtypes; an unknown one is taken for UNKNOWN by whoever re
     RATE_LIMIT
     TEMPORARY      ambiguous_submit, image_unreachable, maintenance, provider, bad_result, lost_reply
     CONFIGURATION  model_unknown, validation, region, bad_token, conflict
+    HARMLESS       not_modified
     UNREACHABLE    blocked, deactivated, not_found
     UNKNOWN        generic, task_not_found, message_gone
 """
 
-import pkgutil
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
-from importlib import import_module
-from importlib.metadata import entry_points
 
 from neurocards.errors import BadVideo, Failure, ProviderError
-
-ENTRY_POINTS = "neurocards.classifiers"
+from neurocards.plugins import load_plugins
 
 Classifier = Callable[[ProviderError], Failure | None]
 
@@ -46,15 +42,7 @@ def classify(error: BaseException) -> Failure:
         return Failure("TEMPORARY", "bad video", "bad_result", text=str(error)[:500])
     if not isinstance(error, ProviderError):
         return Failure("UNKNOWN", type(error).__name__)
-    _load()
+    load_plugins(__name__)
     plugin = _CLASSIFIERS.get(error.provider)
     failure = (plugin and plugin(error)) or Failure("UNKNOWN", "no rule")
     return replace(failure, provider=error.provider, text=error.text[:500], retry_after=error.retry_after)
-
-
-@cache
-def _load() -> None:
-    for module in pkgutil.iter_modules(__path__):
-        import_module(f"{__name__}.{module.name}")
-    for plugin in entry_points(group=ENTRY_POINTS):
-        plugin.load()

@@ -43,7 +43,7 @@ STATUSES: dict[int, tuple[str, str]] = {
 }
 
 RULES: tuple[Rule, ...] = (
-    rule("our transport", "TEMPORARY", "provider", r"^no (?:connection|answer)\b"),
+    rule("our transport", "TEMPORARY", "provider", r"^no (?:connection|answer)\b|^an answer that is not"),
     rule(
         "no credit",
         "BILLING",

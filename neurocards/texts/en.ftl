@@ -242,6 +242,7 @@ card-cancelled = ✖️ Order #{ $order } cancelled, { RETURNED($returned) }, ba
 stage-queued = ⏳ queued
 stage-script = 📝 writing the script
 stage-submit = 📤 sending it to the studio
+stage-held = ⏸ waiting for the studio to answer
 stage-render = 🎥 shooting
 stage-deliver = 📦 fetching and sending
 stage-done = ✅ ready
@@ -284,12 +285,21 @@ why-rate_limit = The video service is overloaded: no free place in several attem
 next-rate_limit = Wait ten minutes or so and press “Try again”.
 why-temporary = The video service failed several times in a row.
 next-temporary = This usually passes quickly: press “Try again”.
+why-maintenance = The studio is closed for maintenance and did not open in several attempts.
+next-maintenance = Wait half an hour and press “Try again”.
+why-image_unreachable = The studio could not fetch the photo from us several times in a row. The photo itself is fine.
+next-image_unreachable = Press "Try again": the photo is sent anew.
 why-configuration = A fault in our settings; we know about it already.
 next-configuration = Try a little later. If that doesn't help, write to { $support }.
 why-unknown = Something unforeseen happened; we are looking into it.
 next-unknown = Press “Try again”. If that doesn't help, write to { $support }.
 why-deadline = The shooting took too long and the order had to be stopped.
 next-deadline = Press “Try again”: usually a few minutes are enough.
+
+held =
+    ⏸ The studio doesn't answer right now, order #{ $order } waits.
+    The shooting begins by itself as soon as the studio is back: nothing to press.
+    💳 If there is no video by { $time } Moscow time, the credit comes back.
 
 ## For operators
 
@@ -298,6 +308,8 @@ alert-script_fallback = 📝 <b>GPT is unavailable, the script came from the tem
 alert-model_fallback = 🎥 <b>A KIE model doesn't answer, a fallback took over.</b> Check KIE_MODEL.
 alert-unknown_failure = ❓ <b>An unknown provider failure.</b> Describe it in the classifier.
 alert-configuration = ⚙️ <b>The provider rejected our request.</b> Check the model and its parameters.
+alert-provider_down = 🛑 <b>The video provider doesn't answer, orders wait.</b> They go on by themselves when it does; whoever waits in vain has the credit back.
+alert-low_credit = 🪫 <b>The video provider's credits run low.</b> Top up this key's account.
 alert-billing = 💸 <b>None of the provider's keys can pay.</b> Top up the account or replace the key; whoever missed out has the credit back.
 alert-deadline = ⏰ <b>An order missed its deadline, the credit was returned.</b>
 alert-inbox_set_aside = 📥 <b>A Telegram update could not be handled and was set aside.</b> See the inbox table.

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from neurocards.texts import clean, cut, title
 from sandbox.customer import PHOTO, TEXT
+from tests.acceptance.conftest import eventually
 from tests.acceptance.dialogue import QUESTIONS, complete, grant, press, reach, send_raw
 
 NUL = "\u0000"
@@ -117,7 +118,7 @@ def test_strange_signs_are_shown_back_and_ordered(anna, records, kind):
     assert records.check_one_order()["description"] == kept
 
 
-def test_strange_signs_reach_the_video_and_the_history(anna, records):
+def test_strange_signs_reach_the_video_and_the_history(anna, records, rows):
     # Given an order described in markup
     reach(anna, "photo")
     anna.send(PHOTO, STRANGE["markup"])
@@ -126,6 +127,8 @@ def test_strange_signs_reach_the_video_and_the_history(anna, records):
     video = anna.video()
     # Then its caption and the history show the signs
     assert title(STRANGE["markup"]) in video.text
+    # (committed right after it was sent)
+    eventually(lambda: rows("SELECT 1 FROM jobs WHERE user_id = %s AND status = 'done'", anna.user.id))
     anna.say("/history")
     assert title(STRANGE["markup"]) in anna.answer.text
     assert any("<b>Кружка</b>" in label for label in anna.answer.labels)

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from neurocards import clock
+from neurocards import clock, key_health
 from neurocards.db import db
 from neurocards.errors import ProviderError
 from neurocards.keys import CREATES_A_WINDOW, KeyPool, Lease, Wait, fingerprint
@@ -74,9 +74,9 @@ def test_the_window_slides(pool):
 def test_a_cooling_key_is_passed_over_and_its_rest_only_extended(pool):
     # Given a key that was told to slow down for a minute, and then again for a second
     with db:
-        pool.cool(A, 60)
+        key_health.cool(A, 60)
         until = ApiKey.get_by_id(A).until
-        pool.cool(A, 1)
+        key_health.cool(A, 1)
         # Then the rest is as long as before, and others are used meanwhile
         assert ApiKey.get_by_id(A).until == until
     assert A not in {acquire(pool).fingerprint for _ in range(20)}
@@ -85,7 +85,7 @@ def test_a_cooling_key_is_passed_over_and_its_rest_only_extended(pool):
 def test_with_all_keys_cooling_one_waits(pool):
     with db:
         for print_ in (A, B, C):
-            pool.cool(print_, 30)
+            key_health.cool(print_, 30)
     waiting = acquire(pool)
     assert isinstance(waiting, Wait)
     assert 29 < waiting.seconds <= 30
@@ -93,8 +93,8 @@ def test_with_all_keys_cooling_one_waits(pool):
 
 def test_with_all_keys_quarantined_the_order_hears_it_at_once(pool):
     with db:
-        assert [pool.quarantine(print_, "no credit") for print_ in (A, B, C)] == [True, True, True]
-        assert pool.quarantine(A, "again") is False
+        assert [key_health.quarantine(print_, "no credit") for print_ in (A, B, C)] == [True, True, True]
+        assert key_health.quarantine(A, "again") is False
         assert not pool.has_usable()
     with pytest.raises(ProviderError, match="no healthy api key"):
         acquire(pool)
@@ -104,22 +104,23 @@ def test_with_all_keys_quarantined_the_order_hears_it_at_once(pool):
 
 def test_a_429_does_not_free_a_quarantined_key(pool):
     with db:
-        pool.quarantine(A, "bad key")
-        pool.cool(A, 5)
+        key_health.quarantine(A, "bad key")
+        key_health.cool(A, 5)
         assert ApiKey.get_by_id(A).state == "quarantined"
 
 
 def test_one_probe_in_the_whole_fleet_and_the_next_one_later(pool):
     # Given a quarantined key whose time has come
     with db:
-        pool.quarantine(C, "no credit")
+        key_health.quarantine(C, "no credit")
         ApiKey.update(until="2020-01-01T00:00:00Z").where(ApiKey.fingerprint == C).execute()
     # When many processes ask for a probe, Then one gets it
     probes = [pool.lease_probe() for _ in range(5)]
     assert [probe.fingerprint for probe in probes if probe] == [C]
     # And a good answer puts the key back to work
-    pool.readmit(C, 12.5)
     with db:
+        key_health.note_credit(C, 12.5)
+        key_health.release(C)
         key = ApiKey.get_by_id(C)
     assert (key.state, key.until, float(key.credit)) == ("healthy", None, 12.5)
 
@@ -127,7 +128,7 @@ def test_one_probe_in_the_whole_fleet_and_the_next_one_later(pool):
 def test_state_survives_a_restart_and_keys_come_and_go(pool):
     # Given a quarantined key
     with db:
-        pool.quarantine(A, "no credit")
+        key_health.quarantine(A, "no credit")
     # When the next start has it no more and another instead
     later = KeyPool([("one", "key-b"), ("three", "key-d")])
     later.enrol()

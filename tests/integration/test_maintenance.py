@@ -12,7 +12,21 @@ import dramatiq
 import pytest
 from peewee import PeeweeException
 
-from neurocards import attempts, clock, dispatch, jobs, ledger, liveness, maintenance, orders, pipeline, settlement, web
+from neurocards import (
+    attempts,
+    clock,
+    dispatch,
+    endings,
+    jobs,
+    key_health,
+    ledger,
+    liveness,
+    maintenance,
+    orders,
+    pipeline,
+    settlement,
+    web,
+)
 from neurocards.db import Unreachable, db
 from neurocards.errors import Failure, JobFailed, LostClaim, ProviderError
 from neurocards.keys import KeyPool, fingerprint
@@ -345,7 +359,7 @@ def test_past_its_deadline_a_free_job_is_refunded_and_a_claimed_one_first_finish
     assert (now(queued).status, now(queued).failure_subtype, orders.balance(7)) == ("failed", "deadline", 5)
     assert now(taken).claim_token == taken.claim_token
     # And that one is delivered if it can be
-    settlement.delivered(taken, "file")
+    endings.delivered(taken, "file")
     maintenance.expire(worker())
     assert (now(taken).status, orders.balance(8)) == ("done", 4)
 
@@ -392,7 +406,7 @@ def test_with_no_key_left_every_waiting_job_is_woken_to_hear_of_it(ordered, work
     w1 = worker()
     with db:
         for _, key in w1.settings.kie_keys:
-            w1.keys.quarantine(fingerprint(key), "no credit")
+            key_health.quarantine(fingerprint(key), "no credit")
     maintenance.wake(w1, 1.0)
     assert all(woken(job) for job in waiting)
 
@@ -424,7 +438,7 @@ def test_a_key_that_cannot_be_asked_about_stays_out(worker):
     w1 = worker()
     print_ = fingerprint("key-a")
     with db:
-        w1.keys.quarantine(print_, "no credit")
+        key_health.quarantine(print_, "no credit")
         ApiKey.update(until=NOW).where(ApiKey.state == "quarantined").execute()
     maintenance.probe(w1)
     with db:
@@ -450,14 +464,14 @@ def test_an_upload_does_not_mind_that_every_key_rests(worker):
     w1 = worker()
     with db:
         for _, key in w1.settings.kie_keys:
-            w1.keys.cool(fingerprint(key), 60)
+            key_health.cool(fingerprint(key), 60)
     # Then a picture may go up with one, the first to be well again, and with none only when all are quarantined
     assert w1.keys.any_usable().fingerprint == fingerprint("key-a")
     with db:
-        w1.keys.quarantine(fingerprint("key-a"), "no credit")
+        key_health.quarantine(fingerprint("key-a"), "no credit")
     assert w1.keys.any_usable().fingerprint == fingerprint("key-b")
     with db:
-        w1.keys.quarantine(fingerprint("key-b"), "no credit")
+        key_health.quarantine(fingerprint("key-b"), "no credit")
     with pytest.raises(ProviderError):
         w1.keys.any_usable()
 
