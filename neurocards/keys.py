@@ -178,6 +178,54 @@ class KeyPool:
         return Wait(clock.unscaled((until - now).total_seconds()), "keys are cooling down")
 
 
+@dataclass(frozen=True)
+class KeyRow:
+    """A key as the operator sees it. `window` counts its account's creates in the window; `locked`: until an operator releases it."""
+
+    fingerprint: str
+    account: str
+    configured: bool
+    state: str
+    reason: str
+    until: datetime | None
+    locked: bool
+    window: int
+    in_flight: int
+    credit: float | None
+    credit_at: datetime | None
+
+
+def overview() -> list[KeyRow]:
+    """Every key there ever was, the configured ones first; within the caller's transaction."""
+    now = _clock()
+    flying = (ProviderAttempt.key == ApiKey.fingerprint) & ProviderAttempt.state.in_(LIVE)
+    rows = (
+        ApiKey.select(ApiKey, Account, fn.COUNT(ProviderAttempt.id).alias("in_flight"))
+        .join(Account)
+        .switch(ApiKey)
+        .join(ProviderAttempt, JOIN.LEFT_OUTER, on=flying)
+        .group_by(ApiKey.fingerprint, Account.name)
+        .order_by(ApiKey.configured.desc(), ApiKey.account, ApiKey.fingerprint)
+    )
+    return [_key_row(row, now) for row in rows]
+
+
+def _key_row(row: ApiKey, now: datetime) -> KeyRow:
+    return KeyRow(
+        fingerprint=row.fingerprint,
+        account=row.account_id,
+        configured=row.configured,
+        state=row.state,
+        reason=row.reason,
+        until=row.until,
+        locked=row.until is not None and row.until - now > timedelta(seconds=key_health.UNTIL_RELEASED / 2),
+        window=sum(at > now - _window() for at in row.account.creates),
+        in_flight=row.in_flight,
+        credit=None if row.credit is None else float(row.credit),
+        credit_at=row.credit_at,
+    )
+
+
 def _well(now: datetime) -> Expression:
     return (ApiKey.state == "healthy") | ((ApiKey.state == "cooling") & (ApiKey.until <= now))
 

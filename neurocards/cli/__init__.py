@@ -1,0 +1,49 @@
+"""`python -m neurocards`: the operator's and the developer's command line, a module for each group of commands."""
+
+import sys
+
+import typer
+from peewee import OperationalError, ProgrammingError
+
+from neurocards import migrate as migration
+from neurocards import monitoring
+from neurocards.cli import failures, jobs, keys, local, money
+from neurocards.cli.terminal import connect, console
+
+cli = typer.Typer(
+    help="Neurocards: a product photo in, a short video that sells it out.", no_args_is_help=True, add_completion=False
+)
+for name, group in (("jobs", jobs.cli), ("credits", money.cli), ("keys", keys.cli)):
+    cli.add_typer(group, name=name)
+for commands in (failures.cli, local.cli):
+    cli.add_typer(commands)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command line (`arguments` or the process's own); a database that is away or empty is one line and status 1."""
+    try:
+        cli(arguments)
+    except OperationalError as error:
+        sys.stderr.write(f"PostgreSQL is not reachable: {str(error).splitlines()[0]}\n")
+        raise SystemExit(1) from None
+    except ProgrammingError as error:
+        # The one that a person can cause: a database that was never migrated. Any other is a bug and keeps its traceback.
+        if "does not exist" not in str(error):
+            raise
+        sys.stderr.write("the database has no tables yet: run python3 scripts/migrate_db.py\n")
+        raise SystemExit(1) from None
+
+
+@cli.command()
+def migrate() -> None:
+    """Create or upgrade the database at DATABASE_URL. Running it twice changes nothing."""
+    connect()
+    applied = migration.migrate()
+    console.print(f"applied: {', '.join(applied)}" if applied else "the database is up to date")
+
+
+@cli.command()
+def stats() -> None:
+    """Show what /queue_stats shows."""
+    connect()
+    console.print_json(data=monitoring.queue_stats(None))
