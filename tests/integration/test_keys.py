@@ -1,13 +1,23 @@
 """The key pool: the account's window, rest, quarantine and the one probe."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from neurocards import clock, key_health
 from neurocards.db import db
 from neurocards.errors import ProviderError
-from neurocards.keys import CREATES_A_WINDOW, KeyPool, Lease, Wait, fingerprint
+from neurocards.keys import (
+    CREATES_A_WINDOW,
+    CREDIT_EVERY,
+    POLLS_A_WINDOW,
+    KeyPool,
+    Lease,
+    Wait,
+    fingerprint,
+    overview,
+)
 from neurocards.models import Account, ApiKey
 
 PAIRS = [("one", "key-a"), ("one", "key-b"), ("two", "key-c")]
@@ -147,3 +157,82 @@ def test_rows_hold_no_keys(pool):
     with db:
         stored = str(list(ApiKey.select().dicts())) + str(list(Account.select().dicts()))
     assert not any(key in stored for _, key in PAIRS)
+
+
+# Queries, credit and the operator's hand ------------------------------------------------------------------------------
+
+
+def polls(pool: KeyPool, print_: str, wanted: int) -> int:
+    with db:
+        return pool.admit_polls(print_, wanted)
+
+
+def test_each_key_has_a_limit_of_queries_of_its_own(pool):
+    # When two keys are to be asked more than they may in a second
+    first, second, other = polls(pool, A, 6), polls(pool, A, 6), polls(pool, B, 20)
+    # Then each gets its nine, whatever the other does
+    assert (first, second, other) == (6, POLLS_A_WINDOW - 6, POLLS_A_WINDOW)
+    # And when the second has passed, nine more
+    with db:
+        db.execute_sql("UPDATE api_keys SET polls = ARRAY(SELECT at - interval '1.2 seconds' FROM unnest(polls) AS at)")
+    assert polls(pool, A, 20) == POLLS_A_WINDOW
+
+
+def test_many_threads_never_ask_more_than_the_limit(pool):
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(lambda _: polls(pool, A, 3), range(8))) == POLLS_A_WINDOW
+
+
+def test_a_task_of_a_key_that_is_gone_is_still_looked_at(pool):
+    assert polls(pool, "gone", 4) == 4
+
+
+def test_each_key_in_use_is_asked_for_its_credit_now_and_then_and_by_one_process(pool):
+    # Given one key in quarantine: that one has its probes
+    with db:
+        key_health.quarantine(A, "no credit")
+    # When many processes look
+    asked = [pool.lease_credit_look() for _ in range(6)]
+    # Then each key in use is asked once
+    assert sorted(lease.fingerprint for lease in asked if lease) == sorted([B, C])
+    # And again after ten minutes
+    with db:
+        ApiKey.update(credit_at=clock.after(-CREDIT_EVERY - 1)).where(ApiKey.fingerprint == B).execute()
+    assert pool.lease_credit_look() == Lease(B, "key-b")
+
+
+def test_an_operators_quarantine_is_ended_by_an_operator_alone(pool):
+    # Given a key that an operator took out, and years of probes
+    with db:
+        assert key_health.lock_out(C, "being replaced")
+        assert not key_health.lock_out("nobody", "x")
+    assert pool.lease_probe() is None
+    with db:
+        row = next(row for row in overview() if row.fingerprint == C)
+        assert (row.state, row.reason, row.locked) == ("quarantined", "being replaced", True)
+        # When it is released
+        assert key_health.release(C)
+        assert not key_health.release("nobody")
+        # Then it works again
+        assert next(row for row in overview() if row.fingerprint == C).state == "healthy"
+    assert C in {acquire(pool).fingerprint for _ in range(3)}
+
+
+def test_the_overview_shows_window_flight_and_credit(pool):
+    # Given three leases of account one, one of account two, and a known credit
+    while sum(row.window for row in _rows()) < 3 * 2 + 1:
+        acquire(pool)
+    with db:
+        key_health.note_credit(C, 41.5)
+    # Then both keys of an account show its window, and the credit has its time
+    rows = {row.fingerprint: row for row in _rows()}
+    assert rows[A].window == rows[B].window
+    assert rows[A].window + rows[C].window >= 4
+    assert (rows[C].account, rows[C].credit, rows[C].in_flight) == ("two", 41.5, 0)
+    assert rows[C].credit_at is not None
+    assert rows[A].credit is None
+
+
+def _rows():
+    with db:
+        return overview()

@@ -1,0 +1,190 @@
+"""A provider that is down: one job asks now and then, retries have a budget, and whoever waits loses nothing."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import pytest
+
+from neurocards import attempts, clock, jobs, outages, pipeline, settlement
+from neurocards.db import db
+from neurocards.errors import Failure
+from neurocards.models import Job, JobEvent, Order, Outgoing, Pause, ProviderAttempt
+from tests.conftest import jobs_of
+
+MAINTENANCE = Failure("TEMPORARY", "maintenance", "maintenance", "kie", "being maintained")
+BUSY = Failure("TEMPORARY", "a rule", "provider", "kie", "busy")
+ADMINS = (77,)
+
+
+def submitting(job: Job, process: str = "w1") -> Job:
+    """The job, taken up for its submit."""
+    with db:
+        Job.update(status="processing", stage="submit", prompt="p", due_at=clock.after(0)).where(
+            Job.id == job.id
+        ).execute()
+        return jobs.claim(job.id, "submit", process)
+
+
+def wait_of(job: Job) -> float | None:
+    """How many seconds the job has to wait for KIE; None: it may ask."""
+    with db:
+        wait = outages.wait(job, "kie")
+    return None if wait is None else wait.seconds
+
+
+def pause_ended(ago: float = 1.0) -> None:
+    with db:
+        Pause.update(until=clock.in_real(-ago)).execute()
+
+
+def history(states: list[str], n: int, minutes_ago: float = 1.0) -> None:
+    """Attempts of other jobs, each the `n`th of its job."""
+    with db:
+        order = Order.select().order_by(Order.id).get()
+        for state in states:
+            number = Job.select().where(Job.order == order).count() + 1
+            job = Job.create(order=order, user=order.user_id, number=number, deadline_at=clock.after(3600))
+            ended = {"finished_at": clock.after(0)} if state == "failed" else {}
+            task = {"task_id": f"task-{job.id}"} if state == "running" else {}
+            began = clock.after(-60 * minutes_ago)
+            row = {"job": job, "n": n, "nonce": str(job.id), "key": "k", "model": "m", "state": state}
+            ProviderAttempt.create(started_at=began, **row, **ended, **task)
+
+
+# The pause ------------------------------------------------------------------------------------------------------------
+
+
+def test_maintenance_pauses_the_provider_for_others_and_not_for_long(ordered, worker):
+    # Given three jobs, the first of which KIE answers with its maintenance
+    first, second, _ = jobs_of(ordered(count=3))
+    claim = submitting(first)
+    with db:
+        attempts.begin(claim, "k", "m")
+    settlement.settle(worker(), claim, MAINTENANCE)
+    # Then the second has to wait, no longer than the first one's own retry
+    assert wait_of(submitting(second)) == outages.PAUSE
+    with db:
+        assert (Job.get_by_id(first.id).due_at - Pause.get().until).total_seconds() >= 0
+    # And to somebody else's maintenance it is nothing
+    with db:
+        assert outages.wait(second, "another provider") is None
+
+
+def test_after_a_pause_one_asks_and_the_others_wait_for_its_answer(ordered):
+    # Given a pause that has ended, and eight jobs that would all like to know
+    with db:
+        outages.pause("kie", "maintenance")
+    pause_ended()
+    eight = [submitting(jobs_of(ordered(user_id=user))[0]) for user in range(1, 9)]
+    # When they look at the same time
+    with ThreadPoolExecutor(8) as threads:
+        waits = list(threads.map(wait_of, eight))
+    # Then exactly one may ask
+    assert sorted(waits, key=str) == [outages.PAUSE] * 7 + [None]
+
+
+def test_an_accepted_task_ends_the_pause_and_wakes_whoever_waits(ordered):
+    # Given a job that is held back by a pause
+    job = submitting(jobs_of(ordered())[0])
+    with db:
+        outages.pause("kie", "maintenance")
+        outages.hold(job, outages.wait(job, "kie"), ADMINS)
+        assert (Job.get_by_id(job.id).due_at - datetime.now(UTC)).total_seconds() > 20
+    # When KIE takes somebody's task
+    with db:
+        outages.over("kie")
+    # Then the job is due, and asks
+    with db:
+        taken = jobs.claim(job.id, "submit", "w2")
+        assert taken is not None
+        assert outages.wait(taken, "kie") is None
+        # and nothing shows it as waiting once it moves on
+        jobs.forward(taken, "render", "task accepted")
+        assert Job.get_by_id(job.id).held_at is None
+
+
+# The budget -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("failed_retries", "creates", "allowed"),
+    [(4, 0, True), (5, 0, False), (5, 19, False), (5, 20, False), (5, 21, True), (20, 80, False), (19, 81, True)],
+)
+def test_failed_retries_are_a_fifth_of_all_creates_at_most_and_five_are_always_free(
+    ordered, failed_retries, creates, allowed
+):
+    # Given what happened in the last ten minutes
+    ordered()
+    history(["failed"] * failed_retries, n=2)
+    history(["running"] * creates, n=1)
+    # Then there is room for one more retry, or not
+    with db:
+        assert outages.may_retry() is allowed
+
+
+def test_retries_that_were_taken_are_free_and_old_ones_forgotten(ordered):
+    # Given five retries each that KIE took, that failed long ago, and that failed now
+    ordered()
+    history(["running"] * 5, n=2)
+    history(["failed"] * 5, n=2, minutes_ago=11)
+    with db:
+        assert outages.may_retry()
+    history(["failed", "failed", "submitting", "ambiguous", "failed"], n=3)
+    # Then only those of now count, the unanswered ones too
+    with db:
+        assert not outages.may_retry()
+
+
+def test_without_budget_a_retry_waits_and_a_first_attempt_does_not(ordered):
+    # Given a spent budget
+    order = ordered(count=3)
+    history(["failed"] * 5, n=2)
+    fresh, tried = (submitting(job) for job in jobs_of(order)[:2])
+    tried.render_attempts = 1
+    # Then the order that never asked may, the one that did waits
+    assert wait_of(fresh) is None
+    assert wait_of(tried) == outages.LOOK_AGAIN
+
+
+# Waiting --------------------------------------------------------------------------------------------------------------
+
+
+def test_who_waits_keeps_attempts_and_is_told_once(ordered, worker):
+    # Given an order of three videos while KIE is down
+    order = ordered(count=3)
+    with db:
+        outages.pause("kie", "being maintained")
+    # When each of them is to be submitted, again and again
+    for _ in range(3):
+        for job in jobs_of(order):
+            pipeline.submit(worker(), submitting(job))
+    # Then no attempt is used and nothing failed
+    rows = jobs_of(order)
+    assert {(job.status, job.stage, job.render_attempts, job.claim_token) for job in rows} == {
+        ("processing", "submit", 0, None)
+    }
+    assert all(job.held_at is not None for job in rows)
+    with db:
+        assert ProviderAttempt.select().count() == 0
+        assert not JobEvent.select().where(JobEvent.to_status == "failed").exists()
+        # And the customer has one notice, the operator one alert
+        told = [(row.kind, row.payload["what"]) for row in Outgoing.select().where(Outgoing.kind != "card")]
+    assert sorted(told) == [("alert", "provider_down"), ("notice", "held")]
+
+
+def test_a_retry_that_fails_again_is_counted_and_no_longer_held(ordered, worker):
+    # Given a job that was held and then asked, and was refused
+    claim = submitting(jobs_of(ordered())[0])
+    with db:
+        outages.pause("kie", "x")
+        outages.hold(claim, outages.wait(claim, "kie"), ADMINS)
+    pause_ended()
+    claim = submitting(claim)
+    with db:
+        assert outages.wait(claim, "kie") is None
+        attempts.begin(claim, "k", "m")
+    settlement.settle(worker(), claim, BUSY)
+    # Then it is an ordinary retry
+    with db:
+        job = Job.get_by_id(claim.id)
+    assert (job.held_at, job.render_attempts, job.stage) == (None, 1, "submit")
