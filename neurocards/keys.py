@@ -72,11 +72,23 @@ class KeyPool:
             ApiKey.update(configured=False).where(ApiKey.fingerprint.not_in(list(self._secrets))).execute()
         self._enrolled = True
 
-    def secret(self, print_: str) -> str:
-        """The key behind a fingerprint. Raises ProviderError when it is no longer configured."""
-        if print_ not in self._secrets:
-            raise ProviderError("kie", "keys", f"key {print_} is no longer configured", key=print_)
-        return self._secrets[print_]
+    def seers(self, print_: str) -> list[str]:
+        """The keys that see the tasks of the one behind a fingerprint: that key itself, then the others of its account.
+
+        Raises ProviderError (BILLING by its status) when none of them is configured any more.
+        """
+        account = self._accounts.get(print_) or self._former_account(print_)
+        seers = sorted(
+            (seer for seer in self._accounts if self._accounts[seer] == account), key=lambda seer: seer != print_
+        )
+        if not seers:
+            raise ProviderError("kie", "keys", f"key {print_} is no longer configured", http_status=401)
+        return [self._secrets[seer] for seer in seers]
+
+    def _former_account(self, print_: str) -> str | None:
+        with db:
+            row = ApiKey.get_or_none(ApiKey.fingerprint == print_)
+        return row.account_id if row else None
 
     def any_usable(self) -> Lease:
         """A key for calls outside the limit of creates (an upload); one that rests only when no other is left.

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from neurocards import attempts, cards, dispatch, endings, forecast, jobs, keys, ledger, media, outages, outbox, scripts
 from neurocards.app import App
+from neurocards.classifiers import classify
 from neurocards.clients.kie import TaskRecord
 from neurocards.db import Unreachable, db, insistently
 from neurocards.errors import JobFailed, LostClaim, ProviderError
@@ -189,10 +190,17 @@ def _ask(app: App, attempt: ProviderAttempt | None) -> TaskRecord | ProviderErro
     if attempt is None or attempt.task_id is None:
         return ProviderError("kie", "createTask", "no answer came and no callback either", fail_code="lost_reply")
     try:
-        return app.kie.record(app.keys.secret(attempt.key), attempt.task_id)
-    except ProviderError:
-        # Not being able to ask says nothing of the task: it is asked about again until the job's deadline.
-        return TaskRecord("pending")
+        seers = app.keys.seers(attempt.key)
+    except ProviderError as gone:
+        return gone
+    for key in seers:
+        try:
+            return app.kie.record(key, attempt.task_id)
+        except ProviderError as error:
+            if classify(error).category != "BILLING":
+                break
+    # Not being able to ask says nothing of the task: it is asked about again until the job's deadline.
+    return TaskRecord("pending")
 
 
 def _judged(

@@ -49,6 +49,8 @@ def system(tmp_path_factory: pytest.TempPathFactory, database_server: str, redis
 def healthy_keys(client: SandboxClient, rows: Query) -> Iterator[None]:
     """Every test begins and ends with two keys that KIE accepts and the pool knows to be well."""
     put_keys(client, "ok")
+    # The retries of earlier tests are of an earlier hour, or they would spend the budget of this one's.
+    rows("UPDATE provider_attempts SET started_at = started_at - interval '1 hour' RETURNING 1")
     yield
     client.clear_faults()
     recover(client, rows)
@@ -448,3 +450,40 @@ def test_a_result_without_end_does_not_hold_the_worker(anna, client, rows):
     # Then it is cut off by its size, and a new task brings the video
     job = assert_delivered(rows, anna)
     assert job["render_attempts"] == 2
+
+
+# A provider that is down ----------------------------------------------------------------------------------------------
+
+
+def test_while_kie_is_down_an_order_waits_is_told_once_and_goes_on_by_itself(anna, client, rows):
+    # Given a KIE that has just said it is down, for some seconds
+    rows("INSERT INTO pauses VALUES ('kie', 'being maintained', now() + interval '3 seconds') RETURNING 1")
+    before = now(client)
+    # When an order comes
+    anna.order()
+    # Then its customer and the operator hear that it waits, and the card shows it
+    notice = anna.user.wait("нажимать ничего не нужно")
+    assert "если" in notice.text.lower()
+    eventually(lambda: any("жду, пока сервис съёмки ответит" in shown.text for shown in anna.user.chat()))
+    eventually(lambda: alerts(client, "provider_down"))
+    assert creates(client, before) == []
+    # And when KIE is back, it is delivered after one attempt, with nothing more said
+    job = assert_delivered(rows, anna)
+    assert (job["render_attempts"], len(creates(client, before))) == (1, 1)
+    assert sum("нажимать ничего не нужно" in shown.text for shown in anna.user.chat()) == 1
+    assert rows("SELECT 1 FROM pauses") == []
+
+
+def test_maintenance_at_kie_is_asked_about_by_one_order_at_a_time(anna, client, rows):
+    # Given a KIE in maintenance
+    client.fault("kie", "createTask", "code", times=-1, code=455, msg="The server is currently being maintained")
+    before = now(client)
+    # When an order finds out
+    anna.order()
+    # Then it has its three attempts and its credit back, as with any trouble of KIE's that lasts
+    job = assert_refunded(rows, anna, "maintenance")
+    assert (job["render_attempts"], len(creates(client, before))) == (3, 3)
+    # And when it is over, the next order goes through
+    client.clear_faults()
+    anna.order()
+    assert_delivered(rows, anna)

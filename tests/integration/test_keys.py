@@ -148,9 +148,12 @@ def test_state_survives_a_restart_and_keys_come_and_go(pool):
         assert Account.select().count() == 3
     assert rows[A] == ("quarantined", False)
     assert rows[B] == ("healthy", True)
+    # (a task of the key that went is looked at with another of its account)
+    assert later.seers(A) == ["key-b"]
+    assert later.seers(B) == ["key-b"]
     assert {acquire(later).fingerprint for _ in range(10)} == {B, fingerprint("key-d")}
     with pytest.raises(ProviderError):
-        later.secret(A)
+        later.seers("never seen")
 
 
 def test_rows_hold_no_keys(pool):
