@@ -32,13 +32,13 @@ def over(provider: str) -> None:
 def wait(job: Job, provider: str) -> Wait | None:
     """Why the claimed job may not ask the provider for a video now; None when it may.
 
-    After a pause one job in PAUSE seconds may: whoever moves the pause on.
+    While there is a pause, one job in PAUSE seconds may: whoever moves it on, a retry or not.
     """
     paused = Pause.get_or_none(Pause.provider == provider)
     if paused is not None:
-        mine = (Pause.provider == provider) & (Pause.until <= NOW)
-        if not Pause.update(until=clock.after(PAUSE)).where(mine).execute():
-            return Wait(PAUSE, f"{provider} is down: {paused.reason}")
+        due = (Pause.provider == provider) & (Pause.until <= NOW)
+        moved_on = Pause.update(until=clock.after(PAUSE)).where(due).execute()
+        return None if moved_on else Wait(PAUSE, f"{provider} is down: {paused.reason}")
     if job.render_attempts > 0 and not may_retry():
         return Wait(LOOK_AGAIN, f"{provider} fails too many, the retry budget is spent")
     return None

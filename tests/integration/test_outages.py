@@ -188,3 +188,15 @@ def test_a_retry_that_fails_again_is_counted_and_no_longer_held(ordered, worker)
     with db:
         job = Job.get_by_id(claim.id)
     assert (job.held_at, job.render_attempts, job.stage) == (None, 1, "submit")
+
+
+def test_with_the_budget_spent_somebody_still_finds_out_that_a_pause_is_over(ordered):
+    # Given a pause that has ended, and no budget left
+    tried = submitting(jobs_of(ordered())[0])
+    tried.render_attempts = 1
+    history(["failed"] * 5, n=2)
+    with db:
+        outages.pause("kie", "maintenance")
+    pause_ended()
+    # Then a retry may ask: two requests a minute multiply nothing
+    assert wait_of(tried) is None
