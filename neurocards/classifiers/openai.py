@@ -51,10 +51,19 @@ RULES: tuple[Rule, ...] = (
         r"exceeded your (?:current )?quota|insufficient (?:quota|credit|balance)",
         r"credits? (?:insufficient|remaining)|top up|billing",
     ),
-    rule("key refused", "BILLING", "bad_key", r"(?:incorrect|invalid) api ?key|unauthori[sz]ed|authentication failed"),
+    rule(
+        "key refused",
+        "BILLING",
+        "bad_key",
+        r"(?:incorrect|invalid) api ?key|unauthori[sz]ed|authentication failed",
+        r"\b(?:account|organi[sz]ation|project)\b.{0,20}\b(?:deactivated|suspended|disabled|archived)",
+    ),
     rule("rate limit", "RATE_LIMIT", "", r"rate limit|too many requests|call frequency|slow down"),
     rule(
-        "model gone", "CONFIGURATION", "model_unknown", r"\bmodel\b.{0,60}(?:not (?:exist|supported|found)|deprecated)"
+        "model gone",
+        "CONFIGURATION",
+        "model_unknown",
+        r"\bmodel\b.{0,60}(?:not (?:exist|supported|found)|deprecated)|access to (?:the )?model",
     ),
     rule("safety", "USER_ERROR", "moderation", r"safety system|content policy|content management policy|usage polic"),
     rule("image out of reach", "TEMPORARY", "image_unreachable", r"(?:timeout|error) while downloading"),

@@ -5,7 +5,12 @@ from neurocards.classifiers.phrases import Rule, first_match, rule
 from neurocards.errors import Failure, ProviderError
 
 RULES: tuple[Rule, ...] = (
-    rule("no answer", "TEMPORARY", "provider", r"^no (?:connection|answer)\b"),
+    rule(
+        "no answer",
+        "TEMPORARY",
+        "provider",
+        r"^no (?:connection|answer)\b|timed? ?out|connection (?:aborted|reset|refused|error|closed)",
+    ),
     rule("deactivated", "UNREACHABLE", "deactivated", r"user (?:is )?deactivated"),
     rule(
         "blocked", "UNREACHABLE", "blocked", r"bot was (?:blocked|kicked)|user is blocked|can't initiate conversation"
@@ -21,6 +26,7 @@ RULES: tuple[Rule, ...] = (
     ),
     rule("nothing to change", "HARMLESS", "not_modified", r"message (?:is )?not modified"),
     rule("flood", "RATE_LIMIT", "", r"too many requests|retry after \d"),
+    rule("our text", "CONFIGURATION", "validation", r"can't parse|(?:message|caption) (?:is )?too long|text is empty"),
     rule("other poller", "CONFIGURATION", "conflict", r"terminated by other|webhook is active"),
     rule("file", "TEMPORARY", "bad_result", r"file is too big|entity too large|wrong (?:file|type)|must be non empty"),
 )

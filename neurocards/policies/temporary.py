@@ -20,7 +20,11 @@ class Temporary(Policy):
         if failure.provider == "telegram" and failure.subtype == "lost_reply" and situation.attempts > RESENDS:
             return Decision("finish")
         decision = super().decide(failure, situation)
-        return replace(decision, also=("pause_provider",)) if failure.subtype == "maintenance" else decision
+        return (
+            replace(decision, also=("pause_provider",))
+            if failure.subtype == "maintenance" and failure.provider == "kie"
+            else decision
+        )
 
 
 register(Temporary("TEMPORARY", attempts=3, delay=(30.0, 60.0)))
