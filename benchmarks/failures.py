@@ -51,15 +51,6 @@ ANSWER, POLLED, CALLBACK, DEAF = "answer", "polled", "callback", "answer, no cal
 AWAITED = {ANSWER: 600.0, DEAF: 60.0}
 # A code for texts of which the sample has none.
 CODES = {"USER_ERROR": 422, "BILLING": 402, "RATE_LIMIT": 429, "TEMPORARY": 500, "CONFIGURATION": 422, "UNKNOWN": 501}
-ALERTS = (
-    "key_quarantined",
-    "billing",
-    "model_fallback",
-    "configuration",
-    "unknown_failure",
-    "provider_down",
-    "deadline",
-)
 # Subtypes that the customer is given words of their own for.
 EXPLAINED = {
     "USER_ERROR": ("person", "sexual", "copyright", "moderation", "image_format", "image_size", "prompt"),
@@ -93,6 +84,7 @@ ONCE = {
     "BILLING": Rule(2, 1, "quarantined", alerts=("key_quarantined",)),
     "CONFIGURATION": Rule(2, 1, alerts=("model_fallback",)),
 }
+ALERTS = {kind for rules in (LASTING, ONCE) for rule in rules.values() for kind in rule.alerts}
 
 
 @dataclass(frozen=True)
@@ -274,7 +266,7 @@ def look(client: SandboxClient, anna: Customer, database: str, after: int) -> Se
     ]
     keys = dict(query(database, "SELECT fingerprint, state FROM api_keys"))
     chat = [shown.text for shown in anna.user.chat() if shown.from_bot]
-    return Seen(*query(database, JOB)[0], attempts, keys, client.journal(after=after), chat)
+    return Seen(*query(database, JOB)[0], attempts=attempts, keys=keys, entries=client.journal(after=after), chat=chat)
 
 
 Check = tuple[str, object, object]  # what is looked at, what was found, what is right

@@ -74,5 +74,8 @@ def test_a_lost_answer_is_awaited_only_when_a_request_has_left():
 
 
 def test_two_policies_for_one_category_are_refused():
+    # Given the policies that are here
+    assert policy_for("RATE_LIMIT").category == "RATE_LIMIT"
+    # When another one comes for the same category, Then that is a mistake
     with pytest.raises(ValueError, match="RATE_LIMIT"):
         register(Policy("RATE_LIMIT"))
