@@ -153,6 +153,7 @@ CREATE TABLE provider_attempts (
 -- The provider is never asked twice for what may already be running.
 CREATE UNIQUE INDEX one_live_attempt_per_job ON provider_attempts (job_id) WHERE state IN ('submitting', 'ambiguous', 'running');
 CREATE INDEX provider_attempts_recent ON provider_attempts (model, finished_at DESC) WHERE state = 'succeeded';
+CREATE INDEX provider_attempts_by_time ON provider_attempts (started_at);
 CREATE INDEX provider_attempts_live ON provider_attempts (key) WHERE state IN ('submitting', 'ambiguous', 'running');
 
 -- Money ----------------------------------------------------------------------------------------------------------------

@@ -266,7 +266,8 @@ def look(client: SandboxClient, anna: Customer, database: str, after: int) -> Se
     ]
     keys = dict(query(database, "SELECT fingerprint, state FROM api_keys"))
     chat = [shown.text for shown in anna.user.chat() if shown.from_bot]
-    return Seen(*query(database, JOB)[0], attempts=attempts, keys=keys, entries=client.journal(after=after), chat=chat)
+    facts: tuple[Any, ...] = (*query(database, JOB)[0], attempts, keys, client.journal(after=after), chat)
+    return Seen(*facts)
 
 
 Check = tuple[str, object, object]  # what is looked at, what was found, what is right

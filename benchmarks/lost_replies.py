@@ -99,7 +99,7 @@ def figures(client: SandboxClient, database: str) -> dict[str, Any]:
         "tasks_made_an_order": spread(Counter(number(task["input"]) for task in tasks)),
         "tasks_paid_an_order": spread(paid),
         "paid_twice": sum(times > 1 for times in paid.values()),
-        "credits_charged_a_customer": spread({user: int(credits) for user, credits in query(database, CHARGED)}),
+        "credits_charged_a_customer": spread({user: int(charge) for user, charge in query(database, CHARGED)}),
         "videos_an_order": spread(Counter(str(entry["request"]["chat_id"]) for entry in videos)),
     }
 

@@ -63,7 +63,9 @@ class KeyPool:
         if self._enrolled:
             return
         with db:
-            Account.insert_many({"name": name} for name in sorted(set(self._accounts.values()))).on_conflict_ignore().execute()
+            Account.insert_many(
+                {"name": name} for name in sorted(set(self._accounts.values()))
+            ).on_conflict_ignore().execute()
             for print_, account in self._accounts.items():
                 row = {"fingerprint": print_, "account": account, "configured": True}
                 ApiKey.insert(row).on_conflict(

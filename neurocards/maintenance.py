@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from peewee import Expression, fn
 
-from neurocards import attempts, clock, dispatch, endings, jobs, key_health, liveness, outbox
+from neurocards import attempts, audit, clock, dispatch, endings, jobs, key_health, liveness, outbox
 from neurocards.app import App
 from neurocards.classifiers import classify
 from neurocards.db import Unreachable, db
@@ -169,6 +169,16 @@ def look_at_credit(app: App) -> None:
         key_health.note_credit(lease.fingerprint, credit)
         if credit < LOW_CREDIT:
             outbox.alert(app.settings.admins, f"low_credit:{lease.fingerprint}", key=lease.fingerprint, credit=credit)
+
+
+def audit_books(app: App) -> None:
+    """Checks every promise on the live database; a broken one is the operators' to see at once, with the ids."""
+    for violation in audit.audit():
+        log.error("invariant %s is broken by %s %s", violation.invariant.name, violation.invariant.of, violation.ids)
+        about = f"audit_failed:{violation.invariant.name}"
+        promise = f"{violation.invariant.name}: {violation.invariant.promise}"
+        with db:
+            outbox.alert(app.settings.admins, about, promise=promise, ids=", ".join(map(str, violation.ids)))
 
 
 def prune() -> None:

@@ -7,7 +7,7 @@ from peewee import OperationalError, ProgrammingError
 
 from neurocards import migrate as migration
 from neurocards import monitoring
-from neurocards.cli import failures, jobs, keys, local, money
+from neurocards.cli import audit, failures, jobs, keys, local, money
 from neurocards.cli.terminal import connect, console
 
 cli = typer.Typer(
@@ -15,7 +15,7 @@ cli = typer.Typer(
 )
 for name, group in (("jobs", jobs.cli), ("credits", money.cli), ("keys", keys.cli)):
     cli.add_typer(group, name=name)
-for commands in (failures.cli, local.cli):
+for commands in (audit.cli, failures.cli, local.cli):
     cli.add_typer(commands)
 
 

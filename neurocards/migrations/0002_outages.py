@@ -7,4 +7,5 @@ def up(migrator, db):
     db.execute_sql(
         "ALTER TABLE api_keys ADD COLUMN credit_at timestamptz, ADD COLUMN polls timestamptz[] NOT NULL DEFAULT '{}'"
     )
+    db.execute_sql("CREATE INDEX provider_attempts_by_time ON provider_attempts (started_at)")
     db.execute_sql("CREATE TABLE pauses (provider text PRIMARY KEY, reason text NOT NULL, until timestamptz NOT NULL)")

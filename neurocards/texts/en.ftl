@@ -315,5 +315,6 @@ alert-deadline = ⏰ <b>An order missed its deadline, the credit was returned.</
 alert-inbox_set_aside = 📥 <b>A Telegram update could not be handled and was set aside.</b> See the inbox table.
 alert-late_result = 🐌 <b>A video came after its deadline and was not sent.</b> It can be handed over by hand.
 alert-stuck_job = 🧯 <b>An order crashed its worker several times and was given up.</b> The credit is back; look at the job's events.
+alert-audit_failed = 🚨 <b>The nightly audit found a violation.</b> Run python -m neurocards audit.
 alert-other = ⚠️ <b>{ $what }</b>
 alert-detail = { $name }: <code>{ $value }</code>

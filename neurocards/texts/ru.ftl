@@ -316,5 +316,6 @@ alert-deadline = ⏰ <b>Заказ не уложился в срок, креди
 alert-inbox_set_aside = 📥 <b>Сообщение Telegram не обработано и отложено.</b> Смотрите таблицу inbox.
 alert-late_result = 🐌 <b>Видео пришло после срока и не отправлено.</b> Его можно передать вручную.
 alert-stuck_job = 🧯 <b>Заказ несколько раз останавливал обработчик и снят.</b> Кредит вернулся; посмотрите события задания.
+alert-audit_failed = 🚨 <b>Ночная сверка нашла нарушение.</b> Запустите python -m neurocards audit.
 alert-other = ⚠️ <b>{ $what }</b>
 alert-detail = { $name }: <code>{ $value }</code>

@@ -1,11 +1,16 @@
 """The key pool: the account's window, rest, quarantine and the one probe."""
 
 import threading
+import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
+import psycopg2
 import pytest
 
-from neurocards import clock, key_health
+from neurocards import attempts, clock, jobs, key_health
 from neurocards.db import db
 from neurocards.errors import ProviderError
 from neurocards.keys import (
@@ -18,7 +23,8 @@ from neurocards.keys import (
     fingerprint,
     overview,
 )
-from neurocards.models import Account, ApiKey
+from neurocards.models import Account, ApiKey, Job
+from tests.conftest import jobs_of
 
 PAIRS = [("one", "key-a"), ("one", "key-b"), ("two", "key-c")]
 A, B, C = (fingerprint(key) for _, key in PAIRS)
@@ -239,3 +245,391 @@ def test_the_overview_shows_window_flight_and_credit(pool):
 def _rows():
     with db:
         return overview()
+
+
+# What the rows say afterwards -----------------------------------------------------------------------------------------
+
+
+def row_of(print_: str) -> ApiKey:
+    with db:
+        return ApiKey.get_by_id(print_)
+
+
+def rest_of(print_: str) -> float:
+    """Seconds until the key is looked at again."""
+    return (row_of(print_).until - datetime.now(UTC)).total_seconds()
+
+
+def age(print_: str, seconds: float) -> None:
+    """Moves the end of a key's rest into the past."""
+    with db:
+        ApiKey.update(until=clock.in_real(-seconds)).where(ApiKey.fingerprint == print_).execute()
+
+
+def in_flight(order, print_: str) -> None:
+    """A request of the order's first job that has left with the key."""
+    with db:
+        job = jobs_of(order)[0]
+        Job.update(status="processing", stage="submit", prompt="p").where(Job.id == job.id).execute()
+        attempts.begin(jobs.claim(job.id, "submit", "w1"), print_, "model")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "rest"), [(None, key_health.COOLDOWN), (0.0, key_health.COOLDOWN), (4, key_health.COOLDOWN), (25, 25)]
+)
+def test_a_rest_is_as_long_as_the_window_at_least(pool, seconds, rest):
+    # When KIE says that it is asked too often, with or without a time
+    with db:
+        key_health.cool(A, seconds)
+    # Then the key rests that long, and the row says why
+    assert (row_of(A).state, row_of(A).reason) == ("cooling", "rate limit")
+    assert rest - 2 < rest_of(A) <= rest
+
+
+def test_a_rest_that_is_over_is_no_reason_for_a_shorter_one(pool):
+    # Given a key that rested long ago
+    with db:
+        key_health.cool(A, 60)
+    age(A, 3600)
+    # When it is to rest again, Then it does
+    with db:
+        key_health.cool(A, 60)
+    assert 55 < rest_of(A) <= 60
+
+
+def test_a_lease_ends_the_rest_of_the_key_it_takes_and_of_no_other(pool):
+    # Given keys that rested, one of them still at it, and one in quarantine whose probe is due
+    with db:
+        key_health.cool(A, 10)
+        key_health.cool(B, 10)
+        key_health.quarantine(C, "no credit")
+    age(A, 1)
+    age(C, 1)
+    # When a task is made
+    lease = acquire(pool)
+    # Then the rested key has it and is well, and the others are as they were
+    assert lease == Lease(A, "key-a")
+    taken = row_of(A)
+    assert (taken.state, taken.reason, taken.until) == ("healthy", "", None)
+    assert abs((datetime.now(UTC) - taken.last_used_at).total_seconds()) < 5
+    assert (row_of(B).state, row_of(B).last_used_at) == ("cooling", None)
+    assert (row_of(C).state, row_of(C).reason, row_of(C).last_used_at) == ("quarantined", "no credit", None)
+
+
+def test_keys_take_turns_and_the_least_busy_comes_first(pool, ordered):
+    # Given a pool whose keys take turns
+    turns = [acquire(pool).fingerprint for _ in range(3)]
+    assert sorted(turns) == sorted([A, B, C])
+    # When the emptier account's key and one of the fuller's have a task in flight
+    in_flight(ordered(7), C)
+    in_flight(ordered(8), A)
+    # Then the third key goes on alone, however full its account
+    assert {acquire(pool).fingerprint for _ in range(6)} == {B}
+
+
+def test_of_keys_as_busy_the_one_that_was_idle_longest_comes_first(pool):
+    # Given two keys of one account, and none other
+    alone = KeyPool(PAIRS[:2])
+    with db:
+        for print_, ago in ((A, 10), (B, 20)):
+            ApiKey.update(last_used_at=clock.in_real(-ago)).where(ApiKey.fingerprint == print_).execute()
+    # Then they take turns, the longest idle first, and one that was never used before all
+    assert [acquire(alone).fingerprint for _ in range(3)] == [B, A, B]
+    with db:
+        ApiKey.update(last_used_at=None).where(ApiKey.fingerprint == B).execute()
+    assert acquire(alone).fingerprint == B
+
+
+def test_the_emptier_account_comes_first(pool):
+    # Given an account with a create in its window, whose keys were never used, and one with none
+    with db:
+        Account.update(creates=[datetime.now(UTC)]).where(Account.name == "one").execute()
+        ApiKey.update(last_used_at=clock.in_real(0)).where(ApiKey.fingerprint == C).execute()
+    assert acquire(pool).fingerprint == C
+
+
+def test_an_ended_task_keeps_no_key_busy(pool, ordered):
+    # Given a task of each state but the live ones, all of one key
+    in_flight(ordered(), C)
+    with db:
+        attempts.end(jobs_of_first().id, "failed", "x")
+    # Then that key is as free as any
+    assert next(row for row in _rows() if row.fingerprint == C).in_flight == 0
+    assert C in {acquire(pool).fingerprint for _ in range(3)}
+
+
+def jobs_of_first() -> Job:
+    return Job.select().order_by(Job.id).get()
+
+
+def test_a_full_window_says_when_there_is_room_and_so_does_a_rest(pool):
+    # Given accounts whose oldest creates were made seven and four seconds ago
+    now = datetime.now(UTC)
+    with db:
+        for name, ago in (("one", 7), ("two", 4)):
+            creates = [now - timedelta(seconds=ago)] + [now] * (CREATES_A_WINDOW - 1)
+            Account.update(creates=creates).where(Account.name == name).execute()
+    # Then the next is due when the first leaves the window
+    waiting = acquire(pool)
+    assert waiting.reason == "window full"
+    assert 2.5 < waiting.seconds <= 3.25
+    # And when no key may be asked at all, the rest decides
+    with db:
+        for print_, seconds in ((A, 50), (B, 20), (C, 30)):
+            key_health.cool(print_, seconds)
+    waiting = acquire(pool)
+    assert waiting.reason == "keys are cooling down"
+    assert 18 < waiting.seconds <= 20
+
+
+def test_waits_are_in_the_products_time(pool):
+    # Given a world ten times faster
+    clock.set_scale(10)
+    try:
+        with db:
+            for print_ in (A, B, C):
+                key_health.cool(print_, 60)
+        # Then a rest of a minute takes six seconds, and a wait is told as a minute
+        assert 4 < rest_of(A) <= 6
+        assert 40 < acquire(pool).seconds <= 60
+    finally:
+        clock.set_scale(1)
+
+
+def test_room_is_that_of_the_accounts_whose_keys_may_be_asked(pool):
+    # Given three creates of one account and the other account's key at rest
+    now = datetime.now(UTC)
+    with db:
+        Account.update(creates=[now - timedelta(seconds=60), now, now, now]).where(Account.name == "one").execute()
+        assert pool.room() == 2 * CREATES_A_WINDOW - 3
+        key_health.cool(C, 60)
+        # Then there is room for the rest of the first window
+        assert pool.room() == CREATES_A_WINDOW - 3
+        # And with all at rest there is none
+        key_health.cool(A, 60)
+        key_health.cool(B, 60)
+        assert pool.room() == 0
+
+
+def test_a_process_enrols_its_keys_once_and_each_of_them(clean_db):
+    # Given a process that enrolled its keys
+    pool = KeyPool(PAIRS)
+    pool.enrol()
+    assert {(row.fingerprint, row.account, row.configured) for row in _rows()} == {
+        (A, "one", True), (B, "one", True), (C, "two", True),
+    }  # fmt: skip
+    # When another, with other keys, comes after it and the first enrols again
+    KeyPool([("three", "key-d")]).enrol()
+    pool.enrol()
+    # Then the later one's word stands
+    assert [row.configured for row in _rows() if row.fingerprint == A] == [False]
+    # And a key that comes back, to another account, is configured again
+    KeyPool([("three", "key-a")]).enrol()
+    assert [(row.account, row.configured) for row in _rows() if row.fingerprint == A] == [("three", True)]
+
+
+def test_a_task_is_seen_by_the_keys_of_its_account_its_own_first(pool):
+    assert (pool.seers(A), pool.seers(B), pool.seers(C)) == (["key-a", "key-b"], ["key-b", "key-a"], ["key-c"])
+
+
+def test_a_task_that_no_key_sees_is_the_failure_of_a_key(pool):
+    # Given settings from which the whole account is gone
+    with pytest.raises(ProviderError) as gone:
+        KeyPool(PAIRS[:2]).seers(C)
+    # Then the failure is one of billing, and names the fingerprint
+    error = gone.value
+    assert (error.provider, error.channel, error.http_status, error.key) == ("kie", "keys", 401, None)
+    assert error.text == f"key {C} is no longer configured"
+
+
+@pytest.mark.parametrize("ask", [acquire, KeyPool.any_usable])
+def test_without_a_key_the_failure_is_one_of_billing(pool, ask):
+    # Given keys that are all out
+    with db:
+        for print_ in (A, B, C):
+            key_health.quarantine(print_, "no credit")
+    # When one is asked for
+    with pytest.raises(ProviderError) as none:
+        ask(pool)
+    # Then the failure is KIE's and that of a key
+    error = none.value
+    assert (error.provider, error.channel, error.text, error.http_status) == (
+        "kie", "keys", "no healthy api key is left", 401,
+    )  # fmt: skip
+
+
+def test_an_upload_takes_the_key_that_was_idle_longest(pool):
+    # Given keys of which one has never been used, and one rests
+    with db:
+        for print_, ago in ((A, 10), (B, 20)):
+            ApiKey.update(last_used_at=clock.in_real(-ago)).where(ApiKey.fingerprint == print_).execute()
+    assert pool.any_usable() == Lease(C, "key-c")
+    with db:
+        key_health.cool(C, 60)
+    # Then rest counts first and use second
+    assert pool.any_usable() == Lease(B, "key-b")
+
+
+# Quarantine, release and probes ---------------------------------------------------------------------------------------
+
+LONG = "x" * 300
+
+
+def test_quarantine_and_release_leave_no_trace_of_earlier_strikes(pool):
+    # Given a key that was probed in vain a few times
+    with db:
+        ApiKey.update(strikes=3).execute()
+        # When it is released, Then nothing is left of it
+        key_health.quarantine(A, LONG)
+        key_health.release(B)
+        key_health.lock_out(C, LONG)
+    assert [(row_of(print_).state, row_of(print_).strikes) for print_ in (A, B, C)] == [
+        ("quarantined", 0), ("healthy", 0), ("quarantined", 0),
+    ]  # fmt: skip
+    # And a quarantine has its reason, as long as a list can show it, and its first probe in a minute
+    assert (row_of(A).reason, row_of(C).reason, row_of(B).reason) == (LONG[:200], LONG[:200], "")
+    assert 55 < rest_of(A) <= key_health.PROBE_EVERY
+    with db:
+        key_health.release(A)
+    assert (row_of(A).state, row_of(A).reason, row_of(A).until) == ("healthy", "", None)
+
+
+@pytest.mark.parametrize(("strikes", "minutes"), [(0, 2), (1, 4), (2, 8), (3, 16), (4, 30), (9, 30)])
+def test_probes_grow_rarer_up_to_half_an_hour(pool, strikes, minutes):
+    # Given a key that failed some probes
+    with db:
+        key_health.quarantine(A, "no credit")
+        ApiKey.update(strikes=strikes).where(ApiKey.fingerprint == A).execute()
+    age(A, 1)
+    # When it is leased for another, Then the next is twice as far, and counted
+    assert pool.lease_probe() == Lease(A, "key-a")
+    assert 60 * minutes - 5 < rest_of(A) <= 60 * minutes
+    assert row_of(A).strikes == strikes + 1
+
+
+def test_probes_are_in_the_products_time(pool):
+    with db:
+        key_health.quarantine(A, "no credit")
+    age(A, 1)
+    clock.set_scale(10)
+    try:
+        assert pool.lease_probe()
+    finally:
+        clock.set_scale(1)
+    assert 10 < rest_of(A) <= 12
+
+
+def test_a_probe_is_of_one_key_of_ours_that_is_due(pool):
+    # Given two keys whose probes are due, one whose is not, and one of another process
+    KeyPool([("three", "key-d")]).enrol()
+    with db:
+        for print_ in (A, B, C, fingerprint("key-d")):
+            key_health.quarantine(print_, "no credit")
+    for print_ in (A, B, fingerprint("key-d")):
+        age(print_, 1)
+    # When probes are leased, Then there is one at a time, and none of the others
+    first = pool.lease_probe()
+    assert sum(rest_of(print_) > 100 for print_ in (A, B)) == 1
+    assert {first.fingerprint, pool.lease_probe().fingerprint} == {A, B}
+    assert pool.lease_probe() is None
+
+
+@contextmanager
+def meanwhile(url: str, statement: str, *values: object) -> Iterator[psycopg2.extensions.connection]:
+    """Somebody else's transaction that has written and not yet ended."""
+    connection = psycopg2.connect(url)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(statement, values)
+        yield connection
+    finally:
+        connection.close()
+
+
+def until_somebody_waits(url: str) -> None:
+    """Returns when a session of this database waits for a lock."""
+    connection = psycopg2.connect(url)
+    connection.autocommit = True
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    try:
+        with connection.cursor() as cursor:
+            deadline = time.monotonic() + 10
+            while time.monotonic() < deadline:
+                cursor.execute(waiting)
+                if cursor.fetchone()[0]:
+                    return
+    finally:
+        connection.close()
+    raise AssertionError("nobody waits")
+
+
+def test_a_probe_passes_over_a_key_that_somebody_is_busy_with(pool, clean_db):
+    # Given two keys due, one of them in another transaction's hands
+    with db:
+        key_health.quarantine(A, "no credit")
+        key_health.quarantine(B, "no credit")
+    age(A, 2)
+    age(B, 1)
+    with meanwhile(clean_db, "UPDATE api_keys SET strikes = 0 WHERE fingerprint = %s", A), db:
+        db.execute_sql("SET LOCAL lock_timeout = '5s'")
+        # Then nobody waits for that one
+        assert pool.lease_probe() == Lease(B, "key-b")
+        assert pool.lease_probe() is None
+
+
+def test_a_key_that_fails_between_look_and_lease_stays_out(pool, clean_db):
+    # Given a pool of one key, just now being quarantined by somebody else
+    alone = KeyPool([("one", "key-a")])
+    quarantined = "UPDATE api_keys SET state = 'quarantined', reason = 'bad key', until = now() WHERE fingerprint = %s"
+    with meanwhile(clean_db, quarantined, A) as other, ThreadPoolExecutor(1) as thread:
+        # When it is leased at that moment
+        lease = thread.submit(acquire, alone)
+        until_somebody_waits(clean_db)
+        other.commit()
+        # Then there is no lease, and the quarantine stands
+        assert lease.result(timeout=10) == Wait(1.0, "the key has just failed")
+    assert (row_of(A).state, row_of(A).reason) == ("quarantined", "bad key")
+    with db:
+        assert Account.get_by_id("one").creates == []
+
+
+# The operator's view --------------------------------------------------------------------------------------------------
+
+
+def test_the_credit_of_the_key_asked_longest_ago_is_asked_first(pool):
+    # Given keys of which one was never asked, and two long ago
+    with db:
+        for print_, ago in ((A, 2000), (B, 1000)):
+            ApiKey.update(credit_at=clock.in_real(-ago)).where(ApiKey.fingerprint == print_).execute()
+    assert [pool.lease_credit_look().fingerprint for _ in range(3)] == [C, A, B]
+    assert pool.lease_credit_look() is None
+
+
+def test_the_overview_lists_every_key_with_all_that_is_known(pool, ordered):
+    # Given a key with a task in flight, one that is locked, one that is gone, and one that rests
+    KeyPool([("zero", "key-z")]).enrol()
+    with db:
+        ApiKey.update(configured=ApiKey.fingerprint != fingerprint("key-z")).execute()
+        key_health.lock_out(B, "being replaced")
+        key_health.cool(C, 40)
+        creates = [datetime.now(UTC) - timedelta(seconds=ago) for ago in (30, 0)]
+        Account.update(creates=creates).where(Account.name == "one").execute()
+    in_flight(ordered(), A)
+    # Then the configured ones come first, by account and fingerprint
+    rows = _rows()
+    expected = [*sorted([A, B]), C, fingerprint("key-z")]
+    assert [row.fingerprint for row in rows] == expected
+    # And each says how it fares
+    known = {row.fingerprint: row for row in rows}
+    assert [(known[p].in_flight, known[p].window, known[p].locked, known[p].configured) for p in (A, B, C)] == [
+        (1, 1, False, True), (0, 1, True, True), (0, 0, False, True),
+    ]  # fmt: skip
+    assert (known[fingerprint("key-z")].configured, known[fingerprint("key-z")].account) == (False, "zero")
+    assert known[A].until is None
+    assert 35 < (known[C].until - datetime.now(UTC)).total_seconds() <= 40
+
+
+def test_a_quarantine_that_probes_may_end_is_not_locked(pool):
+    with db:
+        key_health.quarantine(A, "no credit")
+    assert not next(row for row in _rows() if row.fingerprint == A).locked

@@ -200,3 +200,105 @@ def test_with_the_budget_spent_somebody_still_finds_out_that_a_pause_is_over(ord
     pause_ended()
     # Then a retry may ask: two requests a minute multiply nothing
     assert wait_of(tried) is None
+
+
+# What others keep -----------------------------------------------------------------------------------------------------
+
+
+def test_a_pause_that_ends_wakes_only_those_who_wait_for_it(ordered):
+    # Given a job that is held, one that was held and is being worked on, and one that waits for a retry of its own
+    held, busy, other = (submitting(job) for job in jobs_of(ordered(count=3)))
+    with db:
+        outages.pause("kie", "maintenance")
+        outages.pause("another provider", "maintenance")
+        outages.hold(held, outages.wait(held, "kie"), ADMINS)
+        Job.update(held_at=clock.after(0)).where(Job.id == busy.id).execute()
+        jobs.again(other, "submit", "a retry", 60)
+        before = {row.id: row.due_at for row in Job.select()}
+        # When the provider takes a task
+        outages.over("kie")
+        after = {row.id: row.due_at for row in Job.select()}
+        # Then the held one is due at once, and the others when they were
+        assert after[held.id] < before[held.id]
+        assert (after[busy.id], after[other.id]) == (before[busy.id], before[other.id])
+        # And another provider's pause goes on
+        assert [row.provider for row in Pause.select()] == ["another provider"]
+
+
+def test_without_a_pause_an_accepted_task_wakes_nobody(ordered):
+    # Given a job that is held for want of budget
+    held = submitting(jobs_of(ordered())[0])
+    with db:
+        outages.hold(held, outages.Wait(30, "the retry budget is spent"), ADMINS)
+        before = Job.get_by_id(held.id).due_at
+        outages.over("kie")
+        assert Job.get_by_id(held.id).due_at == before
+
+
+def test_a_later_pause_takes_the_place_of_the_earlier(clean_db):
+    # Given a pause that is over
+    with db:
+        outages.pause("kie", "maintenance")
+    pause_ended()
+    # When the provider is down again, with a long story
+    with db:
+        outages.pause("kie", "y" * 300)
+        # Then there is one pause, as long as the first was, and with as much of the story as a list can show
+        pause = Pause.get()
+    assert pause.reason == "y" * 200
+    assert outages.PAUSE - 5 < (pause.until - datetime.now(UTC)).total_seconds() <= outages.PAUSE
+
+
+def test_who_has_to_wait_is_told_why(ordered):
+    # Given a provider that is down
+    job = submitting(jobs_of(ordered())[0])
+    with db:
+        outages.pause("kie", "maintenance")
+        assert outages.wait(job, "kie").reason == "kie is down: maintenance"
+        Pause.delete().execute()
+    # And then a spent budget
+    history(["failed"] * 5, n=2)
+    job.render_attempts = 1
+    with db:
+        assert outages.wait(job, "kie").reason == "kie fails too many, the retry budget is spent"
+
+
+def test_first_attempts_that_failed_spend_nothing(ordered):
+    # Given many orders whose first attempt failed, and four failed retries
+    ordered()
+    history(["failed"] * 6, n=1)
+    history(["failed"] * 4, n=2)
+    with db:
+        assert outages.may_retry()
+
+
+def test_the_notice_names_its_job_and_the_wait_its_beginning(ordered):
+    # Given a job that has to wait, twice
+    job = submitting(jobs_of(ordered())[0])
+    wait = outages.Wait(outages.PAUSE, "kie is down: maintenance")
+    with db:
+        Outgoing.delete().execute()
+        outages.hold(job, wait, ADMINS)
+        began = Job.get_by_id(job.id).held_at
+    with db:
+        outages.hold(submitting(job), wait, ADMINS)
+        # Then the wait began when it began
+        assert Job.get_by_id(job.id).held_at == began
+        # And the customer's notice is of this order and job, the operators' alert has the reason, and the card is due
+        told = {row.kind: (row.key, row.chat_id, row.payload) for row in Outgoing.select()}
+    assert told["notice"] == (f"notice:order:{job.order_id}:held", 7, {"what": "held", "job": job.id})
+    assert told["card"][2] == {"order": job.order_id}
+    assert told["alert"][1:] == (77, {"what": "provider_down", "text": "kie is down: maintenance"})
+    assert told["alert"][0].startswith("alert:provider_down:kie:")
+
+
+def test_a_job_that_waits_again_asks_for_no_second_card(ordered):
+    # Given a job that was held before, and whose customer has been told
+    job = submitting(jobs_of(ordered())[0])
+    with db:
+        outages.hold(job, outages.Wait(30, "x"), ADMINS)
+        Outgoing.delete().execute()
+    # When it has to wait again
+    with db:
+        outages.hold(submitting(job), outages.Wait(30, "x"), ADMINS)
+        assert Outgoing.select().count() == 0
