@@ -46,13 +46,12 @@ INSERT INTO provider_attempts (job_id, n, nonce, key, model, state, task_id, sta
     (3, 1, 'c', 'k', 'm', 'running', 't3', now(), NULL);
 INSERT INTO outbox (key, kind, chat_id) VALUES ('notice:2:failed', 'notice', 7);
 """
-# (replica: as when a backup is restored, without triggers)
 BROKEN = {
     "I1": ("UPDATE users SET credits = 4", "users 7"),
-    "I2": ("ALTER TABLE users DROP CONSTRAINT users_credits_check; UPDATE users SET credits = -1users 7"),
-    "I3": ("SET session_replication_role = replica; DELETE FROM ledger_entries WHERE job_id = 3", "orders 3"),
-    "I4": ("SET session_replication_role = replica; DELETE FROM ledger_entries WHERE kind = 'capture'", "jobs 1"),
-    "I5": ("SET session_replication_role = replica; UPDATE ledger_entries SET amount = 2 WHERE kind = 'refund'", "jobs 2"),
+    "I2": ("ALTER TABLE users DROP CONSTRAINT users_credits_check; UPDATE users SET credits = -1", "users 7"),
+    "I3": ("ALTER TABLE ledger_entries DISABLE TRIGGER USER; DELETE FROM ledger_entries WHERE job_id = 3", "orders 3"),
+    "I4": ("ALTER TABLE ledger_entries DISABLE TRIGGER USER; DELETE FROM ledger_entries WHERE kind = 'capture'", "jobs 1"),
+    "I5": ("ALTER TABLE ledger_entries DISABLE TRIGGER USER; UPDATE ledger_entries SET amount = 2 WHERE kind = 'refund'", "jobs 2"),
     "I6": ("ALTER TABLE ledger_entries DISABLE TRIGGER ledger_entries_are_append_only", "triggers ledger_entries_are"),
     "I7": ("UPDATE jobs SET deadline_at = now() - interval '16 minutes' WHERE id = 3", "jobs 3"),
     "I8": ("DELETE FROM job_events WHERE job_id = 1 AND to_stage = 'submit'", "jobs 1"),
