@@ -5,15 +5,27 @@ Whatever goes wrong leaves as JobFailed with the claim inside; the middleware un
 """
 
 import tempfile
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from neurocards import attempts, cards, dispatch, endings, forecast, jobs, keys, ledger, media, outages, outbox, scripts
+from neurocards import (
+    attempts,
+    cards,
+    dispatch,
+    endings,
+    forecast,
+    jobs,
+    keys,
+    ledger,
+    media,
+    outages,
+    outbox,
+    polling,
+    scripts,
+)
 from neurocards.app import App
-from neurocards.classifiers import classify
 from neurocards.clients.kie import TaskRecord
 from neurocards.db import Unreachable, db, insistently
 from neurocards.errors import JobFailed, LostClaim, ProviderError
@@ -146,12 +158,12 @@ def check(app: App, job_ids: Sequence[int]) -> None:
     """
     with db:
         claimed = jobs.claim_renders(job_ids, app.process)
-        live = {attempt.job_id: attempt for attempt in _live_attempts(claimed)}
-        claimed = _admitted(app, claimed, live)
+        live = {attempt.job_id: attempt for attempt in polling.live_attempts(claimed)}
+        claimed = polling.admitted(app, claimed, live)
     tokens = {job.claim_token for job in claimed}
     app.in_hand.update(tokens)
     try:
-        records = list(app.pollers.map(lambda job: _ask(app, live.get(job.id)), claimed))
+        records = list(app.pollers.map(lambda job: polling.ask(app, live.get(job.id)), claimed))
     except BaseException:
         # The time limit or a bug: none of the batch was judged, and the next beat gives all of it back.
         app.in_hand.difference_update(tokens)
@@ -163,44 +175,6 @@ def check(app: App, job_ids: Sequence[int]) -> None:
     ]
     if failed:
         raise ExceptionGroup(f"{len(failed)} of {len(claimed)} renders failed", failed)
-
-
-def _admitted(app: App, claimed: Sequence[Job], live: dict[int, ProviderAttempt]) -> list[Job]:
-    """Those that may be asked about now; the others, whose keys have asked enough in this second, are let go for the next."""
-    asking = {job_id: attempt.key for job_id, attempt in live.items() if attempt.task_id}
-    room = {key: app.keys.admit_polls(key, wanted) for key, wanted in sorted(Counter(asking.values()).items())}
-    admitted = []
-    for job in claimed:
-        key = asking.get(job.id)
-        if key and not room[key]:
-            jobs.look_again(job, keys.POLL_WINDOW)
-            continue
-        if key:
-            room[key] -= 1
-        admitted.append(job)
-    return admitted
-
-
-def _live_attempts(claimed: Sequence[Job]) -> list[ProviderAttempt]:
-    ids = [job.id for job in claimed]
-    return list(ProviderAttempt.select().where(ProviderAttempt.job.in_(ids) & ProviderAttempt.state.in_(attempts.LIVE)))
-
-
-def _ask(app: App, attempt: ProviderAttempt | None) -> TaskRecord | ProviderError:
-    if attempt is None or attempt.task_id is None:
-        return ProviderError("kie", "createTask", "no answer came and no callback either", fail_code="lost_reply")
-    try:
-        seers = app.keys.seers(attempt.key)
-    except ProviderError as gone:
-        return gone
-    for key in seers:
-        try:
-            return app.kie.record(key, attempt.task_id)
-        except ProviderError as error:
-            if classify(error).category != "BILLING":
-                break
-    # Not being able to ask says nothing of the task: it is asked about again until the job's deadline.
-    return TaskRecord("pending")
 
 
 def _judged(

@@ -13,7 +13,7 @@ from neurocards.db import db
 from neurocards.errors import JobFailed
 from neurocards.keys import POLLS_A_WINDOW, KeyPool, fingerprint
 from neurocards.media import normalise_photo
-from neurocards.models import Job, ProviderAttempt
+from neurocards.models import ApiKey, Job, ProviderAttempt
 from sandbox.client import SandboxClient
 from sandbox.customer import PHOTO
 from sandbox.server import Sandbox
@@ -98,6 +98,9 @@ def test_a_task_whose_key_was_refused_is_looked_at_with_another_of_its_account(a
     assert now(job).stage == "deliver"
     polls = kie.journal(service="kie", endpoint="recordInfo")[-2:]
     assert [entry["caller"] for entry in polls] == [fingerprint("key-a"), fingerprint("key-b")]
+    # And the refused key is out of use for everybody, without a create having been tried
+    with db:
+        assert ApiKey.get_by_id(fingerprint("key-a")).state == "quarantined"
 
 
 def test_a_task_of_a_key_that_left_the_settings_is_not_lost(app, kie, rendering):
@@ -119,6 +122,21 @@ def test_a_task_whose_account_is_gone_costs_its_key_and_not_the_order(app, kie, 
     cause = failed.value.exceptions[0]
     assert isinstance(cause, JobFailed)
     assert classify(cause.__cause__).category == "BILLING"
+
+
+def test_a_task_that_no_key_may_look_at_is_waited_for_and_then_made_with_another_account(app, kie, rendering):
+    # Given a task whose account's keys are all refused
+    job = rendering(key="key-c")
+    kie.kie("PUT", "keys", **{"key-c": {"account": "two", "state": "401"}})
+    # When it is looked at, Then it is waited for: the key may be let in again
+    look(app, job)
+    assert now(job).stage == "render"
+    # And when a quarter of an hour has passed, that is a failure of the key, and the order can go on
+    with db:
+        ProviderAttempt.update(started_at=clock.after(-901)).where(ProviderAttempt.job == job.id).execute()
+    with pytest.raises(ExceptionGroup) as failed:
+        look(app, job)
+    assert classify(failed.value.exceptions[0].__cause__).category == "BILLING"
 
 
 def test_a_silent_kie_says_nothing_of_the_task(app, kie, rendering):
