@@ -405,6 +405,11 @@ def test_room_is_that_of_the_accounts_whose_keys_may_be_asked(pool):
         key_health.cool(C, 60)
         # Then there is room for the rest of the first window
         assert pool.room() == CREATES_A_WINDOW - 3
+    # (when its rest is over, there is room again)
+    age(C, 1)
+    with db:
+        assert pool.room() == 2 * CREATES_A_WINDOW - 3
+        key_health.cool(C, 60)
         # And with all at rest there is none
         key_health.cool(A, 60)
         key_health.cool(B, 60)
@@ -430,6 +435,13 @@ def test_a_process_enrols_its_keys_once_and_each_of_them(clean_db):
 
 def test_a_task_is_seen_by_the_keys_of_its_account_its_own_first(pool):
     assert (pool.seers(A), pool.seers(B), pool.seers(C)) == (["key-a", "key-b"], ["key-b", "key-a"], ["key-c"])
+
+
+def test_what_is_configured_here_counts_before_what_a_row_says(pool):
+    # Given a process whose settings have moved a key to another account, and no row that says so yet
+    moved = KeyPool([("two", "key-a"), ("one", "key-b"), ("two", "key-c")])
+    # Then its account's keys see its tasks
+    assert moved.seers(A) == ["key-a", "key-c"]
 
 
 def test_a_task_that_no_key_sees_is_the_failure_of_a_key(pool):
@@ -607,7 +619,7 @@ def test_the_credit_of_the_key_asked_longest_ago_is_asked_first(pool):
 
 def test_the_overview_lists_every_key_with_all_that_is_known(pool, ordered):
     # Given a key with a task in flight, one that is locked, one that is gone, and one that rests
-    KeyPool([("zero", "key-z")]).enrol()
+    KeyPool([("a former one", "key-z")]).enrol()
     with db:
         ApiKey.update(configured=ApiKey.fingerprint != fingerprint("key-z")).execute()
         key_health.lock_out(B, "being replaced")
@@ -624,7 +636,7 @@ def test_the_overview_lists_every_key_with_all_that_is_known(pool, ordered):
     assert [(known[p].in_flight, known[p].window, known[p].locked, known[p].configured) for p in (A, B, C)] == [
         (1, 1, False, True), (0, 1, True, True), (0, 0, False, True),
     ]  # fmt: skip
-    assert (known[fingerprint("key-z")].configured, known[fingerprint("key-z")].account) == (False, "zero")
+    assert (known[fingerprint("key-z")].configured, known[fingerprint("key-z")].account) == (False, "a former one")
     assert known[A].until is None
     assert 35 < (known[C].until - datetime.now(UTC)).total_seconds() <= 40
 

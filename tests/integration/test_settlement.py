@@ -244,6 +244,15 @@ def test_each_failed_attempt_is_counted_once_whenever_it_failed(
     assert last_reason(job) == "TEMPORARY: a rule: words"
 
 
+def test_where_no_request_has_left_no_answer_is_awaited(ordered, app):
+    # Given a submit that failed in doubt, though KIE was not asked for a video yet
+    job = taken_up(ordered(), "submit")
+    settlement.settle(app, job, failure("TEMPORARY", "ambiguous_submit"))
+    # Then it is an ordinary retry
+    assert (now(job).stage, now(job).render_attempts) == ("submit", 1)
+    assert due_in(job) > 25
+
+
 @pytest.mark.parametrize(("before", "status"), [(1, "processing"), (2, "failed")])
 def test_a_submit_that_never_left_counts_towards_the_last_attempt(ordered, app, before, status):
     # Given a job whose earlier attempts failed, and an upload that fails
@@ -435,6 +444,8 @@ def test_no_order_is_lost_for_want_of_a_script(ordered, app, found, attempts_bef
     with db:
         assert row.prompt == scripts.plain_prompt(Order.get_by_id(order.id))
     assert (row.status, row.stage, row.prompt_source, due_in(job) <= 0) == ("processing", "submit", "plain", True)
+    # (no message was sent for it, so the sweep is not to wait for one)
+    assert row.woken_at is None
     assert last_reason(job) == f"no script: {found.category}: words"
     assert alert_keys() == {"script_fallback:a rule"}
 

@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 from neurocards.classifiers import classifier, classify
 from neurocards.classifiers.kie import CODES
 from neurocards.classifiers.kie_rules import RULES
+from neurocards.classifiers.openai import CODES as OPENAI_CODES
+from neurocards.classifiers.openai import RULES as OPENAI_RULES
 from neurocards.classifiers.phrases import normalise
-from neurocards.errors import BadVideo, Failure, ProviderError
+from neurocards.classifiers.telegram import RULES as TELEGRAM_RULES
+from neurocards.errors import AlreadyOrdered, BadPhoto, BadVideo, Failure, NotEnoughCredits, ProviderError
 
 DATA = Path(__file__).parents[1] / "data"
 CATALOGUE = json.loads((DATA / "kie_failures.json").read_text(encoding="utf-8"))
@@ -248,3 +251,343 @@ def test_words_that_were_unseen_when_the_rules_were_made(row):
     error = ProviderError(row["provider"], row["channel"], row["text"], fail_code=fail_code, **codes)
     # Then it lands in its category
     assert classify(error).category == (row["category"] if row["text"] not in DIFFER else "TEMPORARY")
+
+
+# Every phrase of every rule -------------------------------------------------------------------------------------------
+
+# `texts`: the shortest that each phrase, and each alternative within one, is there for. `unlike`: the same with a letter glued to a
+# word that has to stand alone.
+PHRASES = json.loads((DATA / "phrases.json").read_text(encoding="utf-8"))
+ALL_RULES = {"kie": RULES, "openai": OPENAI_RULES, "telegram": TELEGRAM_RULES}
+
+
+def understood(provider: str, text: str) -> dict[str, str]:
+    """The verdict on bare words."""
+    failure = classify(ProviderError(provider, "record", text))
+    return {"why": failure.why, "category": failure.category, "subtype": failure.subtype}
+
+
+@pytest.mark.parametrize("row", PHRASES, ids=lambda row: f"{row['provider']}: {row['why']}")
+def test_each_phrase_decides_by_its_own_rule(row):
+    # Given the texts of a rule
+    expected = {name: row[name] for name in ("why", "category", "subtype")}
+    # Then each is decided by this rule and by no other, into its category and subtype
+    others = {text: understood(row["provider"], text) for text in row["texts"]}
+    assert {text: verdict for text, verdict in others.items() if verdict != expected} == {}
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in PHRASES if "unlike" in row], ids=lambda row: f"{row['provider']}: {row['why']}"
+)
+def test_a_phrase_inside_longer_words_is_none(row):
+    # Given texts that are a letter away from a rule's
+    taken = [text for text in row["unlike"] if understood(row["provider"], text)["why"] == row["why"]]
+    # Then the rule leaves them to others
+    assert taken == []
+
+
+def test_each_rule_has_its_texts_in_the_table():
+    listed = [(row["provider"], row["why"], row["category"], row["subtype"]) for row in PHRASES]
+    there_are = [(name, r.name, r.category, r.subtype) for name, rules in ALL_RULES.items() for r in rules]
+    assert listed == there_are
+    assert all(row["texts"] for row in PHRASES)
+
+
+@pytest.mark.parametrize(
+    ("rule", "texts"),
+    [
+        (
+            "a cap of the key",
+            [
+                "rate quota exceeded", "exceeded the rate quota", "api key throttled: limit", "limit on your api key rate",
+                "throttled: quota exceeded", "throttled: exceeded quota", "throttled: limit on your key",
+            ],
+        ),
+        (
+            "key refused",
+            [
+                *(f"no permission for {what}" for what in ("the model", "images", "files", "urls", "pictures", "photos")),
+                *(f"no permission for the {what}" for what in ("image", "file", "url", "picture", "photo", "video")),
+                "no permission for videos", "no permission for media", "permission denied: image", "access denied: model",
+            ],
+        ),
+        (
+            "model gone",
+            [
+                "model is temporarily unavailable", "model is unavailable: overload", "model is busy and unavailable",
+                "model is unavailable due to high demand", "model is unavailable: no capacity",
+                "model is unavailable at the moment", "model is unavailable right now", "model is currently unavailable",
+                "model is unavailable, try later", "model is unavailable during maintenance",
+                "feature is temporarily unavailable", "endpoint is unavailable at the moment",
+                "the model works. the result is unavailable",
+            ],
+        ),
+        (
+            "image format",
+            [
+                f"invalid image {what}"
+                for what in ("url", "urls", "size", "dimension", "dim", "ratio", "link", "links")
+            ],
+        ),
+        ("moderation", ["case sensitive"]),
+        ("a person", ["human resources", "personal data", "interface", "kidney", "surface detected"]),
+        ("sexual", ["denude", "snude"]),
+        ("no credit", ["monogram funds", "stop upload"]),
+        ("too many requests", ["corporate limit", "decorate the limit", "generate"]),
+        ("lost reply", ["a lost reply", "lost reply came"]),
+        ("failed, no reason given", ["the third task failed to start", "task failed again", "an unknown error of the key"]),
+        ("our transport", ["there was no answer", "it was an answer that is not ours", "no answering machine"]),
+        ("success without a result", ["no results page", "there is no result"]),
+    ],
+)  # fmt: skip
+def test_what_only_looks_like_a_phrase_is_none(rule, texts):
+    # Given texts with the words of a rule, which mean something else
+    taken = [text for text in texts if understood("kie", text)["why"] == rule]
+    # Then another rule decides, or none
+    assert taken == []
+
+
+# Codes, word for word -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "category", "subtype"),
+    [
+        (401, "BILLING", "bad_key"),
+        (402, "BILLING", "no_credit"),
+        (403, "BILLING", "bad_key"),
+        (404, "CONFIGURATION", "model_unknown"),
+        (408, "TEMPORARY", "provider"),
+        (422, "CONFIGURATION", "validation"),
+        (429, "RATE_LIMIT", ""),
+        (430, "RATE_LIMIT", ""),
+        (433, "BILLING", "key_cap"),
+        (451, "TEMPORARY", "image_unreachable"),
+        (455, "TEMPORARY", "maintenance"),
+        (499, "CONFIGURATION", "validation"),
+        (500, "TEMPORARY", "provider"),
+        (501, "UNKNOWN", "generic"),
+        (505, "CONFIGURATION", "model_unknown"),
+        (599, "TEMPORARY", "provider"),
+    ],
+)
+def test_kies_codes_mean_what_its_documents_say(code, category, subtype):
+    # Given a code and words that say nothing
+    failure = classify(kie("blorp", "createTask", http_status=200, body_code=code))
+    assert (failure.category, failure.subtype, failure.why) == (category, subtype, f"code {code}")
+
+
+@pytest.mark.parametrize(
+    ("error", "category", "subtype", "why"),
+    [
+        # A task's own words come first, then those of its code, then body, task and HTTP code, the nearer first.
+        (kie("blorp", http_status=429, body_code=402), "BILLING", "no_credit", "code 402"),
+        (kie("blorp", http_status=429, body_code=200, fail_code="402"), "BILLING", "no_credit", "code 402"),
+        (kie("blorp", http_status=429, body_code=200), "RATE_LIMIT", "", "code 429"),
+        (kie("blorp", fail_code="99999"), "TEMPORARY", "provider", "code 99999"),
+        (kie("blorp", fail_code="500000"), "UNKNOWN", "", "no rule"),
+        (kie("blorp", fail_code="40x"), "UNKNOWN", "", "no rule"),
+        (kie("blorp", http_status=200), "UNKNOWN", "", "no rule"),
+        (kie("", fail_code="rate_limit"), "RATE_LIMIT", "", "too many requests"),
+        # A task that failed with 4xx may be anybody's doing; a request that did is ours.
+        (kie("blorp", fail_code="400"), "UNKNOWN", "", "no rule"),
+        (kie("blorp", "upload", http_status=400), "CONFIGURATION", "validation", "code 400"),
+        # The guard before KIE knows no keys.
+        (kie("blorp", "upload", http_status=403), "TEMPORARY", "provider", "HTTP 403"),
+        (kie("blorp", "upload", http_status=404), "CONFIGURATION", "model_unknown", "code 404"),
+        (kie("blorp", "upload", http_status=403, body_code=403), "BILLING", "bad_key", "code 403"),
+        # A 500 without a word leaves open whether a task was made.
+        (kie("", "createTask", body_code=500), "TEMPORARY", "ambiguous_submit", "a bare 500"),
+        (kie(" ~!", "createTask", body_code=500), "TEMPORARY", "ambiguous_submit", "a bare 500"),
+        (kie("", "upload", body_code=500), "TEMPORARY", "provider", "code 500"),
+        (kie("", "createTask", body_code=501), "UNKNOWN", "generic", "code 501"),
+        # So do an answer that is not KIE's, and none.
+        (kie("x", "createTask", ambiguous=True), "TEMPORARY", "ambiguous_submit", "no clear answer to createTask"),
+        (kie("x", "createTask", http_status=500), "TEMPORARY", "ambiguous_submit", "no clear answer to createTask"),
+        (kie("x", "http client", http_status=503), "TEMPORARY", "ambiguous_submit", "no clear answer to createTask"),
+        (kie(" {", "createTask", http_status=200), "TEMPORARY", "ambiguous_submit", "no clear answer to createTask"),
+        (kie("<", "createTask", http_status=200), "TEMPORARY", "ambiguous_submit", "no clear answer to createTask"),
+        (kie("<", "createTask", http_status=429), "RATE_LIMIT", "", "code 429"),
+        (kie("{", "createTask", http_status=429), "RATE_LIMIT", "", "code 429"),
+        (kie("x", "createTask", http_status=499), "CONFIGURATION", "validation", "code 499"),
+        (kie("x", "upload", http_status=500), "TEMPORARY", "provider", "code 500"),
+        (kie("{", "createTask", http_status=200, body_code=402), "BILLING", "no_credit", "code 402"),
+        (kie("socket hang up", "createTask", http_status=429), "TEMPORARY", "provider", "provider's trouble"),
+        (kie("socket hang up", "upload"), "TEMPORARY", "provider", "provider's trouble"),
+        (kie("Request timed out", "createTask", body_code=500), "TEMPORARY", "ambiguous_submit", "no answer in time"),
+        (kie("Unexpected error", "http client", body_code=1), "TEMPORARY", "ambiguous_submit", "unexpected error"),
+        (kie("Unexpected error", "record"), "TEMPORARY", "provider", "unexpected error"),
+        (kie("Internal error", "createTask", body_code=500), "TEMPORARY", "provider", "provider's trouble"),
+        # A page's words are not KIE's.
+        (kie("  <p>Insufficient credits", "record", http_status=429), "RATE_LIMIT", "", "code 429"),
+        # Only a result that is gone takes a new task.
+        (kie("x", "result", http_status=403), "TEMPORARY", "bad_result", "result not to be had"),
+        (kie("x", "result", http_status=404), "TEMPORARY", "bad_result", "result not to be had"),
+        (kie("x", "result", http_status=410), "TEMPORARY", "bad_result", "result not to be had"),
+        (kie("x", "result", http_status=500), "TEMPORARY", "provider", "result not to be had"),
+        (kie("insufficient credits", "result"), "TEMPORARY", "provider", "result not to be had"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_words_codes_and_channel_decide_in_their_order(error, category, subtype, why):
+    failure = classify(error)
+    assert (failure.category, failure.subtype, failure.why) == (category, subtype, why)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "HTTPSConnectionPool: Read timed out.", "read timeout=30", "Connection aborted", "the connection was reset",
+        "connection is closed", "Connection lost", "connection broken: x", "Remote end closed without response",
+        "closed connection without response", "Remote end closed connection", "[Errno 32] Broken pipe", "IncompleteRead",
+        "ProtocolError: x", "Server disconnected", "read ECONNRESET", "socket hang up", "unexpected EOF", "EOF in violation",
+    ],
+)  # fmt: skip
+def test_a_connection_that_broke_leaves_it_open_whether_a_task_was_made(text):
+    # Given the words of a broken connection, and no answer
+    assert meaning(kie(text, "createTask")) == ("TEMPORARY", "ambiguous_submit")
+    # Then it is an ordinary stumble when nothing was to be made
+    assert meaning(kie(text, "record"))[1] != "ambiguous_submit"
+
+
+@pytest.mark.parametrize(
+    "text", ["Connection refused", "Failed to resolve host", "the eofs", "geof", "reconnreset", "no connection"]
+)
+def test_a_connection_that_was_never_made_is_a_certain_no(text):
+    assert meaning(kie(text, "createTask"))[1] != "ambiguous_submit"
+
+
+OPENAI_MEANINGS = {
+    ("USER_ERROR", "moderation"): ["refusal", "content_filter", "content_policy_violation", "moderation_blocked"],
+    ("BILLING", "bad_key"): ["invalid_api_key", "account_deactivated"],
+    ("BILLING", "no_credit"): [
+        "insufficient_quota", "credit_balance_exhausted", "billing_hard_limit_reached", "billing_not_active",
+    ],
+    ("RATE_LIMIT", ""): ["rate_limit_exceeded", "rate_limit_error", "slow_down"],
+    ("CONFIGURATION", "region"): ["unsupported_country_region_territory"],
+    ("CONFIGURATION", "model_unknown"): ["model_not_found", "model_permission_blocked_project"],
+    ("USER_ERROR", "image_format"): ["invalid_image_format", "image_parse_error"],
+    ("USER_ERROR", "image_size"): ["image_too_large", "image_too_small"],
+    ("TEMPORARY", "image_unreachable"): ["invalid_image_url"],
+    ("TEMPORARY", "provider"): ["server_is_overloaded", "server_error"],
+    ("TEMPORARY", "bad_result"): ["empty", "length"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"), [(code, expected) for expected, codes in OPENAI_MEANINGS.items() for code in codes]
+)
+def test_openais_codes_decide_before_its_words(code, expected):
+    # Given a code, with words that say something else
+    failure = classify(ProviderError("openai", "chat", "rate limit: top up, unsupported image", fail_code=code))
+    assert (failure.category, failure.subtype) == expected
+    assert failure.why == f"code {code}"
+
+
+def test_every_code_of_openais_is_in_the_table():
+    assert sorted(OPENAI_CODES) == sorted(code for codes in OPENAI_MEANINGS.values() for code in codes)
+
+
+@pytest.mark.parametrize(
+    ("provider", "status", "category", "subtype"),
+    [
+        ("openai", 400, "CONFIGURATION", "validation"),
+        ("openai", 401, "BILLING", "bad_key"),
+        ("openai", 402, "BILLING", "no_credit"),
+        ("openai", 403, "CONFIGURATION", "region"),
+        ("openai", 404, "CONFIGURATION", "model_unknown"),
+        ("openai", 408, "TEMPORARY", "provider"),
+        ("openai", 409, "TEMPORARY", "provider"),
+        ("openai", 429, "RATE_LIMIT", ""),
+        ("openai", 499, "CONFIGURATION", "validation"),
+        ("openai", 500, "TEMPORARY", "provider"),
+        ("openai", 529, "TEMPORARY", "provider"),
+        ("telegram", 400, "CONFIGURATION", "validation"),
+        ("telegram", 401, "CONFIGURATION", "bad_token"),
+        ("telegram", 403, "UNREACHABLE", "blocked"),
+        ("telegram", 404, "CONFIGURATION", "bad_token"),
+        ("telegram", 409, "CONFIGURATION", "conflict"),
+        ("telegram", 413, "TEMPORARY", "bad_result"),
+        ("telegram", 429, "RATE_LIMIT", ""),
+        ("telegram", 499, "CONFIGURATION", "validation"),
+        ("telegram", 500, "TEMPORARY", "provider"),
+        ("telegram", 502, "TEMPORARY", "provider"),
+    ],
+)
+def test_statuses_decide_where_words_say_nothing(provider, status, category, subtype):
+    failure = classify(ProviderError(provider, "call", "blorp", http_status=status, fail_code="blorp"))
+    assert (failure.category, failure.subtype, failure.why) == (category, subtype, f"HTTP {status}")
+
+
+@pytest.mark.parametrize(("provider", "status"), [("openai", None), ("openai", 399), ("telegram", None)])
+def test_without_words_and_status_nothing_is_known(provider, status):
+    assert classify(ProviderError(provider, "call", "blorp", http_status=status)).why == "no rule"
+
+
+@pytest.mark.parametrize(
+    ("ambiguous", "status", "subtype", "why"),
+    [
+        (True, None, "lost_reply", "no answer to a message"),
+        (True, 499, "lost_reply", "no answer to a message"),
+        (True, 500, "provider", "HTTP 500"),
+        (False, 500, "provider", "HTTP 500"),
+    ],
+)
+def test_a_5xx_of_telegrams_is_an_answer(ambiguous, status, subtype, why):
+    failure = classify(ProviderError("telegram", "sendVideo", "blorp", http_status=status, ambiguous=ambiguous))
+    assert (failure.category, failure.subtype, failure.why) == ("TEMPORARY", subtype, why)
+
+
+# Texts of errors ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        (
+            kie("busy", "createTask", http_status=200, body_code=500, fail_code="x"),
+            "kie createTask (200, 500, x): busy",
+        ),
+        (kie("busy", "record", body_code=0), "kie record (0): busy"),
+        (kie("busy"), "kie record (no code): busy"),
+        (kie("y" * 600), f"kie record (no code): {'y' * 500}"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_a_vendors_error_shows_what_is_known_in_one_line(error, shown):
+    assert str(error) == shown
+
+
+@pytest.mark.parametrize(
+    ("kind", "known", "shown"),
+    [
+        (BadPhoto, {"reason": "too_big"}, "too_big"),
+        (NotEnoughCredits, {"balance": 2, "price": 5}, "balance 2, price 5"),
+        (AlreadyOrdered, {"order_id": 12}, "12"),
+    ],
+)
+def test_an_error_of_ours_carries_what_its_handler_needs(kind, known, shown):
+    # Given an error
+    error = kind(**known)
+    # Then its parts are there for whoever catches it, and its text for the log
+    assert {name: getattr(error, name) for name in known} == known
+    assert str(error) == shown
+
+
+def test_a_failure_of_a_vendors_is_certain_unless_it_says_otherwise():
+    assert kie("busy").ambiguous is False
+    assert Failure("UNKNOWN", "no rule") == Failure("UNKNOWN", "no rule", "", "", "", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("InputImageSensitive_Content/Detected", "input image sensitive content detected"),
+        ("It’s ‘a’ `b ʼc", "it's 'a' 'b 'c"),
+        ("ＦＵＬＬ — width – dash-es", "full width dash es"),
+        (" ~Try again!. ", "try again"),
+        ("A" * 600, "a" * 500),
+    ],
+)
+def test_text_is_normalised(text, words):
+    assert normalise(text) == words

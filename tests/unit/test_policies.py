@@ -86,7 +86,6 @@ def test_two_policies_for_one_category_are_refused():
 # The whole of a decision ----------------------------------------------------------------------------------------------
 
 RETRY = Decision("retry")
-NO_DELAY = {"delay": 0.0}
 
 
 @pytest.mark.parametrize(
@@ -126,7 +125,7 @@ def test_each_failure_has_its_decision(category, subtype, provider, situation, e
     # When a failure is decided on
     decision = decide(category, subtype=subtype, provider=provider, **situation)
     # Then nothing else follows from it than this
-    assert replace(decision, **NO_DELAY) == expected
+    assert replace(decision, delay=0.0) == expected
 
 
 @pytest.mark.parametrize(
@@ -148,10 +147,10 @@ def test_the_table_of_categories(category, attempts, delay, retries, key):
     assert (policy.key, policy.texts) == (key, None)
 
 
-@pytest.mark.parametrize(("attempts", "delay"), [({"delay": (5.0, 5.0), "attempts": 2}, 5.0), ({"attempts": 2}, 0.0)])
-def test_a_policy_of_two_attempts_retries_once(attempts, delay):
+@pytest.mark.parametrize(("settings", "delay"), [({"delay": (5.0, 5.0)}, 5.0), ({}, 0.0)])
+def test_a_policy_of_two_attempts_retries_once(settings, delay):
     # Given a plain policy
-    policy = Policy("OF_THIS_TEST", **attempts)
+    policy = Policy("OF_THIS_TEST", attempts=2, **settings)
     failure = Failure("OF_THIS_TEST", "a rule")
     # Then the first failure is retried after its delay, and the second is the last
     assert policy.decide(failure, Situation(attempts=1)) == Decision("retry", delay=delay)
