@@ -25,7 +25,7 @@ from neurocards.models import InboxUpdate
 log = logging.getLogger(__name__)
 
 THREADS = 10
-TRIES = 3
+TRIES = 5
 LONG_POLL = 25
 # The longest a lane waits before it tries an update again (seconds).
 PATIENCE = 30.0
