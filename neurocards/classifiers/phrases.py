@@ -35,8 +35,8 @@ def rule(name: str, category: str, subtype: str, *phrases: str) -> Rule:
 
 def normalise(text: str) -> str:
     """The text as rules see it: small letters, plain apostrophes, a space for `_`, `-`, `/` and inside camelCase."""
-    words = _CAMEL.sub(" ", unicodedata.normalize("NFKC", text[:MAX_TEXT]))
-    return _GAPS.sub(" ", words.casefold().translate(_QUOTES)).strip(" .~!")
+    words = _CAMEL.sub(" ", unicodedata.normalize("NFKC", text[:MAX_TEXT].translate(_QUOTES)))
+    return _GAPS.sub(" ", words.casefold()).strip(" .~!")
 
 
 def first_match(rules: Sequence[Rule], text: str) -> Rule | None:
