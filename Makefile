@@ -12,7 +12,7 @@ override TEXT := $(value TEXT)
 export PHOTO TEXT
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test check lint format migrate coverage requirements clean distclean environment
+.PHONY: help setup demo dev test check lint format migrate chaos coverage requirements clean distclean environment
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +46,9 @@ format: environment ## format the code and mend what can be mended
 
 migrate: environment ## create or upgrade the database at DATABASE_URL
 	@$(RUN) neurocards migrate
+
+chaos: environment ## let orders flow while everything is killed: JOBS=200 SEED=1
+	@$(RUN) reliability.chaos --jobs $(or $(JOBS),200) --seed $(or $(SEED),1)
 
 coverage: environment ## run all tests and show which lines they miss
 	@$(RUN) pytest -n 3 --dist worksteal --cov --cov-report=term-missing:skip-covered $(ARGS)

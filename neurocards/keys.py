@@ -66,7 +66,8 @@ class KeyPool:
             Account.insert_many(
                 {"name": name} for name in sorted(set(self._accounts.values()))
             ).on_conflict_ignore().execute()
-            for print_, account in self._accounts.items():
+            # In one order, as whoever else locks several keys: two processes must not wait for each other.
+            for print_, account in sorted(self._accounts.items()):
                 row = {"fingerprint": print_, "account": account, "configured": True}
                 ApiKey.insert(row).on_conflict(
                     conflict_target=[ApiKey.fingerprint], update={"account": account, "configured": True}

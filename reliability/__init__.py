@@ -1,0 +1,1 @@
+"""Evidence that what people were promised holds when processes die, servers vanish and vendors misbehave."""
