@@ -23,6 +23,8 @@ ASK_FOR_LEAD = 2.0
 # After the database or this process stood still, every living process has beaten again within this (real seconds).
 STEADY_AFTER = 2 * liveness.BEAT_EVERY
 PRUNE_EVERY = 3600.0
+# Nothing waits for this: each look is at one key (real seconds).
+CREDIT_LOOK = 10.0
 # At night in Moscow (hour, UTC).
 AUDIT_AT = 1
 
@@ -46,7 +48,7 @@ class Scheduler:
         self._every(liveness.BEAT_EVERY, self.beat, "beat")
         self._every(tick, self.tick, "tick")
         self._every(tick, self._if_leading(lambda: maintenance.probe(self._app)), "probe")
-        self._every(tick, self._if_leading(lambda: maintenance.look_at_credit(self._app)), "credit")
+        self._every(CREDIT_LOOK, self._if_leading(lambda: maintenance.look_at_credit(self._app)), "credit")
         self._every(PRUNE_EVERY, self._if_leading(maintenance.prune), "prune")
         nightly = self._if_leading(lambda: maintenance.audit_books(self._app))
         self._jobs.add_job(_guarded(nightly, "audit"), "cron", hour=AUDIT_AT, id="audit")
