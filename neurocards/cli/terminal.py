@@ -1,11 +1,14 @@
 """What every command begins with: a console, and the database of the settings."""
 
+import sys
+
 from rich.console import Console
 
 from neurocards import clock, db
 from neurocards.config import DatabaseSettings, load_or_exit
 
-console = Console()
+# A table in a file or a pipe is not folded to a terminal's width.
+console = Console(width=None if sys.stdout.isatty() else 160)
 
 
 def connect() -> None:
