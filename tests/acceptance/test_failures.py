@@ -50,6 +50,8 @@ def healthy_keys(client: SandboxClient, rows: Query) -> Iterator[None]:
     """Every test begins and ends with two keys that KIE accepts and the pool knows to be well."""
     put_keys(client, "ok")
     # The retries of earlier tests are of an earlier hour, or they would spend the budget of this one's.
+    # Nor is a key asked for its credit meanwhile: that would find out what an order is to find out.
+    rows("UPDATE api_keys SET credit_at = now() + interval '1 hour' RETURNING 1")
     aged = "started_at = started_at - interval '1 hour', finished_at = finished_at - interval '1 hour'"
     rows(f"UPDATE provider_attempts SET {aged} WHERE finished_at IS NOT NULL RETURNING 1")  # noqa: S608  no value from outside
     yield
@@ -457,8 +459,8 @@ def test_a_result_without_end_does_not_hold_the_worker(anna, client, rows):
 
 
 def test_while_kie_is_down_an_order_waits_is_told_once_and_goes_on_by_itself(anna, client, rows):
-    # Given a KIE that has just said it is down, for some seconds
-    rows("INSERT INTO pauses VALUES ('kie', 'being maintained', now() + interval '3 seconds') RETURNING 1")
+    # Given a KIE that has just said it is down, for longer than a card rests between two edits
+    rows("INSERT INTO pauses VALUES ('kie', 'being maintained', now() + interval '8 seconds') RETURNING 1")
     before = now(client)
     # When an order comes
     anna.order()
