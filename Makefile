@@ -12,10 +12,10 @@ override TEXT := $(value TEXT)
 export PHOTO TEXT
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test check lint format migrate chaos coverage requirements clean distclean environment
+.PHONY: help setup demo dev test check lint format migrate chaos crash-sweep coverage requirements clean distclean environment
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 setup: environment ## make .venv with everything installed (the targets below do it by themselves)
 	@echo "setup: .venv is up to date"
@@ -46,6 +46,9 @@ format: environment ## format the code and mend what can be mended
 
 migrate: environment ## create or upgrade the database at DATABASE_URL
 	@$(RUN) neurocards migrate
+
+crash-sweep: environment ## kill before and after every I/O call of everything; ARGS=... goes to reliability.crash_sweep
+	@$(RUN) reliability.crash_sweep $(ARGS)
 
 chaos: environment ## let orders flow while everything is killed: JOBS=200 SEED=1
 	@$(RUN) reliability.chaos --jobs $(or $(JOBS),200) --seed $(or $(SEED),1)
