@@ -11,10 +11,10 @@ from neurocards import attempts, dispatch, drafts, jobs, maintenance, orders, we
 from neurocards.db import db
 from neurocards.keys import fingerprint
 from neurocards.models import Job
-from reliability.elapse import let_pass, until_next
-from reliability.failpoints import Failpoints
-from reliability.processes import Bot, Worker, start_bot
-from reliability.settling import post
+from reliability.crash_sweep.elapse import let_pass, until_next
+from reliability.crash_sweep.failpoints import Failpoints
+from reliability.crash_sweep.processes import Bot, Worker, start_bot
+from reliability.crash_sweep.settling import post
 from sandbox.client import SandboxClient
 from sandbox.local import ROOT
 

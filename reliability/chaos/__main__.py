@@ -24,10 +24,10 @@ from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedC
 from benchmarks.crowd import query
 from neurocards import db
 from neurocards.audit import audit
-from reliability.faults import schedule
+from reliability.chaos.faults import schedule
+from reliability.chaos.shoppers import Shopper, crowd
+from reliability.chaos.system import System
 from reliability.journal import Entry, match, read
-from reliability.shoppers import Shopper, crowd
-from reliability.system import System
 
 SHOPPERS_AT_ONCE = 8
 # All has an end by an order's deadline; beyond it a dead worker may have to be noticed first (product and real seconds).

@@ -8,9 +8,9 @@ from neurocards import attempts, key_health, maintenance, outbox
 from neurocards.buttons import data
 from neurocards.db import db
 from neurocards.models import ApiKey, Job
-from reliability.elapse import let_pass
-from reliability.play import GHOST, Play
-from reliability.testbed import OPERATOR
+from reliability.crash_sweep.elapse import let_pass
+from reliability.crash_sweep.play import GHOST, Play
+from reliability.crash_sweep.testbed import OPERATOR
 from sandbox.client import User
 
 Notes = dict[str, Any]

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from neurocards import audit, maintenance, web
 from neurocards.db import db
-from reliability.elapse import LEAST, let_pass, until_next
-from reliability.processes import Bot, Worker
+from reliability.crash_sweep.elapse import LEAST, let_pass, until_next
+from reliability.crash_sweep.processes import Bot, Worker
 from sandbox.client import SandboxClient
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,9 @@ class Callbacks:
         """Posts what has come; returns how many."""
         entries = self._client.journal(after=self._after, service="kie", endpoint="callback")
         self._after = max([self._after, *(entry["n"] for entry in entries)])
-        calls, self._waiting = self._waiting + [entry["request"] for entry in entries], []
+        # Nobody listened, so KIE tries again; what it tries again may be of the time before this run.
+        fresh = [entry["request"] for entry in entries if entry["request"]["attempt"] == 1]
+        calls, self._waiting = self._waiting + fresh, []
         for call in calls:
             post(self._web, call)
         return len(calls)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from reliability.failpoints import AFTER, Step
+from reliability.crash_sweep.failpoints import AFTER, Step
 
 Entry = dict[str, Any]
 

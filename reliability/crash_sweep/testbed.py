@@ -14,7 +14,7 @@ import redis
 
 from neurocards import db
 from neurocards.migrate import migrate
-from reliability import forked
+from reliability.crash_sweep import forked
 from sandbox.client import SandboxClient
 from sandbox.local import ROOT, TOKEN, Child
 from sandbox.services import Services

@@ -22,7 +22,7 @@ import psycopg2.extensions
 from redis.connection import AbstractConnection
 from urllib3.connection import HTTPConnection
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 OURS = tuple(f"{ROOT / name}" for name in ("neurocards/", "handlers/", "middleware/", "actors/", "run_bot.py"))
 # They carry everybody's calls, so they say nothing about whose call it is.
 CARRIERS = ("db", "transport", "models", "clients.telegram", "clients.kie", "clients.openai", "handlers.talk")

@@ -11,7 +11,7 @@ from typing import Self
 import redis
 import requests
 
-from reliability.faults import VENDORS, Fault
+from reliability.chaos.faults import VENDORS, Fault
 from sandbox.client import SandboxClient
 from sandbox.local import ROOT, Child, Local
 from sandbox.services import Services

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from reliability import failpoints, forked
-from reliability.failpoints import Step
-from reliability.play import Play
-from reliability.scenarios import Fault, Scenario
-from reliability.settling import settle
-from reliability.testbed import OPERATOR, Testbed
-from reliability.verdicts import Outcome
+from reliability.crash_sweep import failpoints, forked
+from reliability.crash_sweep.failpoints import Step
+from reliability.crash_sweep.play import Play
+from reliability.crash_sweep.scenarios import Fault, Scenario
+from reliability.crash_sweep.settling import settle
+from reliability.crash_sweep.testbed import OPERATOR, Testbed
+from reliability.crash_sweep.verdicts import Outcome
 from sandbox.client import SandboxClient
 
 Kill = tuple[int, str]
