@@ -15,19 +15,21 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks.crowd import query
 from neurocards import db
 from neurocards.audit import audit
+from neurocards.reconciliation import Entry, match, read_books, read_journal
 from reliability.chaos.faults import schedule
 from reliability.chaos.shoppers import Shopper, crowd
 from reliability.chaos.system import System
-from reliability.journal import Entry, match, read
 
 SHOPPERS_AT_ONCE = 8
 # All has an end by an order's deadline; beyond it a dead worker may have to be noticed first (product and real seconds).
@@ -110,8 +112,9 @@ def settle(system: System, seconds: float, progress: Progress) -> None:
 
 def judge(system: System, shoppers: int, calm_since: float) -> dict[str, Any]:
     """The figures of a run that has settled; `violations` names whom a promise was broken to, and is empty otherwise."""
-    journal, statuses = read(system.journal), dict(query(system.database, STATUSES))
-    found = match(system.database, journal)
+    journal, statuses = read_journal(system.journal), dict(query(system.database, STATUSES))
+    with closing(psycopg2.connect(system.database)) as connection, connection.cursor() as cursor:
+        found = match(read_books(cursor), journal)
     orders, extra = query(system.database, ORDERS)[0]
     broken = broken_promises(system.database)
     unplaced = shoppers - (orders - extra)

@@ -1,24 +1,18 @@
 """Three books side by side: our database, what KIE was asked to make, and what Telegram took for the customers.
 
-The two stand-ins write the journal, and know nothing of us; so what we believe is compared with what happened outside.
+The stand-ins of both vendors write the journal and know nothing of us, so what we believe is compared with what happened outside.
 A crash between a vendor's yes and our commit leaves a trace here (an orphan task, a video sent twice): the two windows of
 docs/why.md. Those are counted. Everything that no window explains is a violation.
-
-python -m reliability.journal postgresql://... journal.jsonl
 """
 
 import json
 import re
-import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
-
-import psycopg2
-import psycopg2.extras
 
 Entry = Mapping[str, Any]
 Row = dict[str, Any]
@@ -82,10 +76,10 @@ class Match:
         return {name: len(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
 
-def match(database_url: str, entries: Iterable[Entry]) -> Match:
-    """Compares the database, in one snapshot, with the whole journal. Jobs under way count as lost: call it when all have ended."""
+def match(books: Mapping[str, list[Row]], entries: Iterable[Entry]) -> Match:
+    """Compares our books with the whole journal. Jobs under way count as lost: read the books when all have ended."""
     journal = list(entries)
-    books, tasks, sent = _read(database_url), _tasks(journal), _videos(journal)
+    tasks, sent = _tasks(journal), _videos(journal)
     return Match(
         tasks=len(tasks),
         videos=sent.total(),
@@ -95,24 +89,22 @@ def match(database_url: str, entries: Iterable[Entry]) -> Match:
     )
 
 
-def read(file: Path) -> list[Entry]:
+def read_journal(file: Path) -> list[Entry]:
     """The entries of a journal file, one JSON object a line."""
     with file.open(encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
 
 
-def _read(database_url: str) -> dict[str, list[Row]]:
-    connection = psycopg2.connect(database_url)
-    try:
-        connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
-        with connection, connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
-            found = {}
-            for name, query in BOOKS.items():
-                cursor.execute(query)
-                found[name] = [dict(row) for row in cursor.fetchall()]
-            return found
-    finally:
-        connection.close()
+def read_books(cursor: Any) -> dict[str, list[Row]]:
+    """Our side, in one snapshot: nothing may have been read in the transaction of `cursor` (one of psycopg2's)."""
+    cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    return {name: _rows(cursor, query) for name, query in BOOKS.items()}
+
+
+def _rows(cursor: Any, query: str) -> list[Row]:
+    cursor.execute(query)
+    names = [column.name for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def _tasks(journal: Iterable[Entry]) -> list[Task]:
@@ -156,7 +148,7 @@ def _videos(journal: Iterable[Entry]) -> Counter[int]:
     return sent
 
 
-def _of_tasks(books: dict[str, list[Row]], tasks: list[Task], journal: Iterable[Entry]) -> dict[str, Ids]:
+def _of_tasks(books: Mapping[str, list[Row]], tasks: list[Task], journal: Iterable[Entry]) -> dict[str, Ids]:
     attempts = books["attempts"]
     by_nonce, by_task = {row["nonce"]: row for row in attempts}, {row["task_id"]: row for row in attempts}
     # Without callbacks there are no nonces: then a task belongs to whoever knows its id.
@@ -182,7 +174,7 @@ def _hasty(attempts: list[Row], remade: set[int]) -> Ids:
     return tuple(row["job_id"] for row in again if row["state"] != "failed" and row["job_id"] not in remade)
 
 
-def _of_videos(books: dict[str, list[Row]], sent: Counter[int]) -> dict[str, Ids]:
+def _of_videos(books: Mapping[str, list[Row]], sent: Counter[int]) -> dict[str, Ids]:
     # Each move from delivering to delivering is a sending that failed, wasn't answered, or whose worker died: one more may follow.
     again = Counter(row["job_id"] for row in books["moves"] if row["to_stage"] == "deliver")
     refunded = [row["id"] for row in books["jobs"] if row["status"] in ("failed", "cancelled") and sent[row["id"]]]
@@ -196,7 +188,7 @@ def _of_videos(books: dict[str, list[Row]], sent: Counter[int]) -> dict[str, Ids
     }
 
 
-def _of_money(books: dict[str, list[Row]]) -> dict[str, Ids]:
+def _of_money(books: Mapping[str, list[Row]]) -> dict[str, Ids]:
     times = Counter((row["job_id"], row["kind"]) for row in books["entries"])
     ended = Counter(row["order_id"] for row in books["jobs"] if row["status"] in ENDED)
     return {
@@ -204,14 +196,3 @@ def _of_money(books: dict[str, list[Row]]) -> dict[str, Ids]:
         "double_refunds": tuple(sorted(job for (job, kind), n in times.items() if kind == "refund" and n > 1)),
         "lost_orders": tuple(row["id"] for row in books["orders"] if ended[row["id"]] != row["count"]),
     }
-
-
-def main(database_url: str, file: str) -> int:
-    """Prints the figures and the violations as JSON; 1 when there are any."""
-    found = match(database_url, read(Path(file)))
-    print(json.dumps({**found.figures, "violations": found.violations}, default=str))
-    return 1 if found.violations else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,7 +18,7 @@ import psycopg2
 import pytest
 
 from neurocards.migrate import SCHEMA
-from reliability.journal import match, read
+from neurocards.reconciliation import Match, match, read_books
 from tests.conftest import run_outside_transaction
 
 ROOT = Path(__file__).parents[2]
@@ -67,6 +68,12 @@ def entry(service: str, endpoint: str, request: Any, response: Any, *, note: str
     return {"service": service, "endpoint": endpoint, **what}
 
 
+def matched(url: str, journal: list[Entry]) -> Match:
+    """The match of the database at `url` with a journal."""
+    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+        return match(read_books(cursor), journal)
+
+
 SOUND = [
     create("nonce-a", "task-a"), failed("task-a"), create("nonce-b", "task-b"), create("nonce-c", "task-c"),
     entry("kie", "callback", {"taskId": "task-c", "state": "fail"}, {}), video(1, status=429), video(1),
@@ -84,12 +91,18 @@ def database(database_server: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def world(database: str) -> str:
-    """The same with the little world above in it, whatever a test before did to its tables."""
+def blank(database: str) -> str:
+    """The same with our tables, and nothing in them, whatever a test before did."""
     run(database, "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     run(database, SCHEMA.read_text(encoding="utf-8"))
-    run(database, WORLD)
     return database
+
+
+@pytest.fixture
+def world(blank: str) -> str:
+    """The little world above."""
+    run(blank, WORLD)
+    return blank
 
 
 def run(url: str, statements: str) -> None:
@@ -103,7 +116,7 @@ def run(url: str, statements: str) -> None:
 
 def test_sound_books_match(world):
     # Given a journal that says the same as the books
-    found = match(world, SOUND)
+    found = matched(world, SOUND)
     # Then nothing is wrong, and a failed task, a refusal and a video sent again by its id count for nothing
     assert found.violations == {}
     assert (found.tasks, found.videos) == (3, 1)
@@ -130,7 +143,7 @@ def test_what_a_window_leaves_behind_is_counted(world, name):
     more, ids = WINDOWS[name]
     run(world, UNANSWERED)
     # When they are compared
-    found = match(world, [*SOUND, *more])
+    found = matched(world, [*SOUND, *more])
     # Then it is named, and breaks no promise
     assert (getattr(found, name), found.violations) == (ids, {})
 
@@ -139,7 +152,7 @@ def test_a_task_made_under_an_error_is_a_task(world):
     # Given an answer that denies the task it made
     lie = create("nonce-a", None, "fault false_error, made task-a")
     # When the books are compared
-    found = match(world, [lie, *SOUND[1:]])
+    found = matched(world, [lie, *SOUND[1:]])
     # Then the task counts
     assert (found.tasks, found.violations) == (3, {})
 
@@ -150,7 +163,7 @@ def test_without_callbacks_tasks_are_known_by_their_ids(world):
         create("", item["response"]["data"]["taskId"]) if item["endpoint"] == "createTask" else item for item in SOUND
     ]
     # When the books are compared, and one of the tasks is nobody's
-    found = match(world, [*journal, create("", "task-x")])
+    found = matched(world, [*journal, create("", "task-x")])
     # Then that one is an orphan, and nothing else is wrong
     assert (found.violations, found.orphan_tasks) == ({}, ("task-x",))
 
@@ -160,7 +173,7 @@ def test_a_refunded_video_is_excused_by_a_sending_that_nobody_answered(world):
     run(world, """INSERT INTO job_events (job_id, from_status, from_stage, to_status, to_stage, reason, actor)
                   VALUES (2, 'processing', 'deliver', 'processing', 'deliver', 'its worker died', 'scheduler')""")  # fmt: skip
     # When the books are compared
-    found = match(world, [*SOUND, video(2)])
+    found = matched(world, [*SOUND, video(2)])
     # Then it is a late video and no violation
     assert (found.late_videos, found.violations) == ((2,), {})
 
@@ -193,33 +206,32 @@ def test_each_wrong_is_found_with_its_ids(world, name):
     statements, more, ids = WRONG[name]
     run(world, statements or "SELECT 1")
     # When they are compared
-    found = match(world, [*SOUND, *more])
+    found = matched(world, [*SOUND, *more])
     # Then it is a violation
     assert found.violations[name] == ids
 
 
 def test_there_is_a_case_for_everything_that_can_be_found(world):
-    found = match(world, SOUND)
+    found = matched(world, SOUND)
     assert {*WINDOWS, *WRONG, "late_videos", "tasks", "videos"} == set(found.figures)
 
 
-def test_the_command_reads_a_journal_file_and_fails_when_something_is_wrong(world, tmp_path):
-    # Given two journal files, and in one of them a task under a nonce that is nobody's
+def test_the_audit_reads_a_journal_file_and_fails_when_something_is_wrong(blank, tmp_path):
+    # Given a database in which nothing happened, and a journal that says so, and one of a task that nobody asked for
     good, bad = tmp_path / "good.jsonl", tmp_path / "bad.jsonl"
-    good.write_text("".join(json.dumps(item) + "\n" for item in SOUND))
-    bad.write_text(good.read_text() + json.dumps(create("nonce-x", "task-x")) + "\n")
-    assert read(good) == SOUND
-    # When the command is run on each
-    outcomes = [compared(world, file) for file in (good, bad)]
+    good.write_text("")
+    bad.write_text(json.dumps(create("nonce-x", "task-x")) + "\n")
+    # When the database is audited with each
+    (passes, sound), (fails, unsound) = audited(blank, good), audited(blank, bad)
     # Then only the second fails, and names the task
-    assert [(status, found["violations"]) for status, found in outcomes] == [
-        (0, {}),
-        (1, {"strange_tasks": ["task-x"]}),
-    ]
+    assert (passes, fails) == (0, 1)
+    assert "strange tasks: 0" in sound
+    assert "strange tasks: 1: task-x" in unsound
 
 
-def compared(url: str, file: Path) -> tuple[int, dict[str, Any]]:
-    command = [sys.executable, "-m", "reliability.journal", url, str(file)]
-    environment = {"PATH": os.environ["PATH"]}
+def audited(url: str, journal: Path) -> tuple[int, str]:
+    """Status and output of the command."""
+    command = [sys.executable, "-m", "neurocards", "audit", "--journal", str(journal)]
+    environment = {"PATH": os.environ["PATH"], "DATABASE_URL": url}
     done = subprocess.run(command, check=False, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
-    return done.returncode, json.loads(done.stdout)
+    return done.returncode, done.stdout
