@@ -3,7 +3,6 @@
 import logging
 import os
 import signal
-import sys
 import threading
 from contextlib import suppress
 from functools import partial
@@ -12,14 +11,15 @@ from typing import Any
 import dramatiq
 import telebot
 import waitress
+from pydantic import SecretStr
 
 import handlers
 from neurocards import clock, db, dispatch, logs, outbox, web
 from neurocards.clients import telegram
 from neurocards.config import Settings, load_or_exit
 from neurocards.errors import ProviderError
-from neurocards.intake import Lanes, Poller
-from neurocards.leadership import POLLER, Lock
+from neurocards.intake import Intake, Lanes, Poller, Receiver
+from neurocards.leadership import HANDLER, Lock
 
 log = logging.getLogger("neurocards.bot")
 
@@ -30,8 +30,6 @@ GRACE = 7.0
 def main() -> None:
     """Starts the service and blocks until SIGTERM or SIGINT."""
     settings = load_or_exit(Settings)
-    if settings.bot_mode == "webhook":
-        sys.exit("BOT_MODE is webhook, which this version does not serve yet: it should be polling")
     logs.configure("bot", settings.log_dir, settings.secrets())
     clock.set_scale(settings.time_scale)
     db.connect(settings.database_url.get_secret_value(), pool_size=12)
@@ -39,35 +37,55 @@ def main() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    serve(settings)
-    run(settings, stop)
+    news = threading.Event()
+    serve(settings, news)
+    run(settings, news, stop)
 
 
-def serve(settings: Settings) -> None:
-    """Answers /queue_stats and the rest on PORT, from threads of its own."""
-    server = waitress.create_server(web.create(settings), host="0.0.0.0", port=settings.port, threads=4)  # noqa: S104  a container's port
+def serve(settings: Settings, news: threading.Event) -> None:
+    """Answers /queue_stats and the rest on PORT, from threads of its own; `news` is set when the webhook has stored an update."""
+    server = waitress.create_server(
+        web.create(settings, news.set),
+        host="0.0.0.0",  # noqa: S104  a container's port
+        port=settings.port,
+        threads=8,
+        # The server itself reads a body before the application sees its headers.
+        max_request_body_size=web.MAX_BODY,
+    )
     threading.Thread(target=server.run, name="http", daemon=True).start()
     log.info("http on port %s", server.effective_port)
 
 
-def run(settings: Settings, stop: threading.Event) -> None:
-    """Polls until `stop` is set, then finishes what is being handled."""
+def run(settings: Settings, news: threading.Event, stop: threading.Event) -> None:
+    """Takes updates until `stop` is set, then finishes what is being handled."""
     url = settings.database_url.get_secret_value()
     db.wait_until_ready(db.schema_is_there, url, patience=lambda: not stop.is_set())
     bot = telegram.connect(settings.bot_token.get_secret_value(), settings.telegram_api_url)
     handlers.register(bot, handlers.Context(settings))
     lanes = Lanes(partial(handle, bot), partial(sorry, bot, settings))
-    poller = Poller(lambda offset, wait: telegram.get_updates(bot, offset, wait), lanes, Lock(POLLER).held)
+    intake = make_intake(settings, bot, lanes, news)
     threading.Thread(target=introduce, args=(bot,), name="commands", daemon=True).start()
-    threading.Thread(target=poller.run, name="poller", daemon=True).start()
+    threading.Thread(target=intake.run, name="intake", daemon=True).start()
     # A signal may reach another thread than this one: without a timeout the main thread could sleep through it.
     while not stop.wait(0.5):
         pass
-    poller.stop()
+    intake.stop()
     lanes.stop(GRACE)
     # A lane that hangs in a download would hold the interpreter's own exit up; what it was at is still in the inbox.
     logging.shutdown()
     os._exit(0)
+
+
+def make_intake(settings: Settings, bot: telebot.TeleBot, lanes: Lanes, news: threading.Event) -> Intake:
+    """How updates come in BOT_MODE. Telegram is told of a change of the mode only once no other process handles updates."""
+    may_handle = Lock(HANDLER).held
+    if settings.bot_mode == "polling":
+        fetch = partial(telegram.get_updates, bot)
+        return Poller(fetch, lanes, may_handle, partial(telegram.delete_webhook, bot))
+    # Both are there in this mode: the settings see to it.
+    url, secret = settings.public_base_url or "", settings.webhook_secret_token or SecretStr("")
+    register = partial(telegram.set_webhook, bot, url + web.WEBHOOK_PATH, secret.get_secret_value())
+    return Receiver(news, lanes, may_handle, register)
 
 
 def handle(bot: telebot.TeleBot, update: dict[str, Any]) -> None:
@@ -84,9 +102,8 @@ def sorry(bot: telebot.TeleBot, settings: Settings, update: dict[str, Any], reas
 
 
 def introduce(bot: telebot.TeleBot) -> None:
-    """Takes off a webhook that an earlier run may have left, and sets the menu of commands; if that fails it is only logged."""
+    """Sets the menu of commands; if that fails it is only logged."""
     try:
-        telegram.translated(bot.delete_webhook)
         telegram.translated(bot.set_my_commands, handlers.commands("ru"))
         telegram.translated(bot.set_my_commands, handlers.commands("en"), language_code="en")
     except ProviderError as error:

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, HttpUrl, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, HttpUrl, SecretStr, ValidationError, ValidationInfo
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from neurocards.errors import ConfigurationMistake
+
+Value = TypeVar("Value")
 
 
 def _matching(pattern: str) -> AfterValidator:
@@ -47,6 +50,12 @@ def _without_slash(url: str) -> str:
     return str(HttpUrl(url)).rstrip("/")
 
 
+def _needed_for_the_webhook(value: Value, known: ValidationInfo) -> Value:
+    if value is None and known.data.get("bot_mode") == "webhook":
+        raise PydanticCustomError("missing", "BOT_MODE is webhook")
+    return value
+
+
 Url = Annotated[str, AfterValidator(_without_slash)]
 Secret = Annotated[SecretStr, _matching(r"\S+")]
 
@@ -80,12 +89,12 @@ class Settings(DatabaseSettings):
     )
     bot_mode: Literal["polling", "webhook"] = Field("polling", description="'polling' or 'webhook'")
     telegram_api_url: Url = Field("https://api.telegram.org", description="the base address of a Bot API server")
-    public_base_url: Url | None = Field(
-        None, description="the https address under which the bot is reached from outside"
+    public_base_url: Annotated[Url | None, AfterValidator(_needed_for_the_webhook)] = Field(
+        None, validate_default=True, description="the https address under which the bot is reached from outside"
     )
-    webhook_secret_token: Annotated[SecretStr, _matching(r"[\w-]{16,256}")] | None = Field(
-        None, description="16 to 256 characters of A-Z a-z 0-9 _ -"
-    )
+    webhook_secret_token: Annotated[
+        Annotated[SecretStr, _matching(r"[A-Za-z0-9_-]{16,256}")] | None, AfterValidator(_needed_for_the_webhook)
+    ] = Field(None, validate_default=True, description="16 to 256 characters of A-Z a-z 0-9 _ -")
     port: int = Field(10000, ge=0, le=65535, description="a port number, 0 to 65535")
 
     openai_api_key: Secret = Field(description="an OpenAI key, sk-...")

@@ -1,7 +1,7 @@
 """Updates, stored before they are acknowledged to Telegram. The same `update_id` again changes nothing."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from neurocards.db import db
@@ -36,11 +36,12 @@ def store(updates: Sequence[dict[str, Any]]) -> list[InboxUpdate]:
         return sorted(new, key=lambda row: row.update_id)
 
 
-def unhandled() -> list[InboxUpdate]:
-    """What a stopped bot left over, oldest first."""
+def unhandled(in_hand: Collection[int] = (), most: int = 1000) -> list[InboxUpdate]:
+    """What is stored and not `in_hand`, oldest first, at most so many."""
     with db:
-        left = InboxUpdate.handled_at.is_null()
-        return list(InboxUpdate.select().where(left).order_by(InboxUpdate.update_id))
+        left = InboxUpdate.handled_at.is_null() & InboxUpdate.update_id.not_in(list(in_hand))
+        oldest = InboxUpdate.select().where(left).order_by(InboxUpdate.update_id)
+        return list(oldest.limit(max(0, most)))
 
 
 def taken_up(update_id: int) -> int:

@@ -1,12 +1,15 @@
-"""From Telegram to the handlers without losing, doubling or reordering: fetch raw updates, store, acknowledge, handle in lanes.
+"""From Telegram to the handlers without losing, doubling or reordering: take raw updates, store, acknowledge, handle in lanes.
 
-An update is acknowledged by asking for the next one, and that happens only after it is stored. Each person has a lane: their
-updates are handled one after another, those of different people side by side.
+An update is acknowledged only after it is stored: a polled one by asking for the next, one that came to the webhook by the 200. Each
+person has a lane: their updates are handled one after another, those of different people side by side. Of several bot processes
+one handles at a time, whichever way updates come; the others stand by.
 """
 
 import json
 import logging
 import threading
+import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +32,12 @@ TRIES = 5
 LONG_POLL = 25
 # The longest a lane waits before it tries an update again (seconds).
 PATIENCE = 30.0
+# How often the handling process looks for what other processes' webhooks have stored (seconds).
+LOOK_EVERY = 0.1
+# Updates in memory at once; the rest of a backlog stays in the inbox for a moment longer.
+MOST_IN_HAND = 1000
+# A webhook that somebody has taken off is set again after this long (seconds).
+REGISTER_EVERY = 300.0
 
 # An error quotes what it choked on; what looks like a secret must not get into a row.
 _redacted = Redactor(())
@@ -43,6 +52,7 @@ class Lanes:
         self._handle = handle
         self._sorry = sorry
         self._waiting: dict[int, deque[InboxUpdate]] = {}
+        self._left: set[int] = set()
         self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="lane")
         self._stopping = threading.Event()
@@ -56,9 +66,9 @@ class Lanes:
             self._threads.submit(self._next, row.lane)
 
     def in_hand(self) -> set[int]:
-        """Ids of the updates that wait or are being handled."""
+        """Ids of the updates that wait, are being handled, or are left for the next start."""
         with self._lock:
-            return {row.update_id for waiting in self._waiting.values() for row in waiting}
+            return self._left | {row.update_id for waiting in self._waiting.values() for row in waiting}
 
     def stop(self, seconds: float) -> None:
         """Finishes what is being handled; the rest stays in the inbox for the next start."""
@@ -76,6 +86,7 @@ class Lanes:
         except Exception:
             # The lane's edge: it must go on. The update stays unhandled, and the next start takes it up.
             log.exception("update %s is left for the next start", row.update_id)
+            self._left.add(row.update_id)
             done = True
         with self._lock:
             if done:
@@ -137,23 +148,25 @@ class Lanes:
         return None
 
 
-class Poller:
-    """Long-polls with `fetch(offset, timeout)` until stopped. `may_poll` says whether this process is the one that polls."""
+class Intake(ABC):
+    """Takes updates until stopped. `may_handle` says whether this process is the one that does; `register` tells Telegram how."""
 
-    def __init__(self, fetch: Callable[[int, int], list[Update]], lanes: Lanes, may_poll: Callable[[], bool]) -> None:
-        self._fetch = fetch
+    register_every = float("inf")
+
+    def __init__(self, lanes: Lanes, may_handle: Callable[[], bool], register: Callable[[], object]) -> None:
         self._lanes = lanes
-        self._may_poll = may_poll
+        self._may_handle = may_handle
+        self._register = register
+        self._registered: float | None = None
         self._stopping = threading.Event()
         self._caught_up = False
-        self._offset = 0
 
     def stop(self) -> None:
-        """Ends the loop after the current fetch."""
+        """Ends the loop after the current turn."""
         self._stopping.set()
 
     def run(self) -> None:
-        """Takes up what an earlier bot left, then polls. Trouble is waited out with a log line; nothing is acknowledged meanwhile."""
+        """Takes up what an earlier bot left, then what comes. Trouble is waited out with a log line; nothing is acknowledged meanwhile."""
         while not self._stopping.is_set():
             try:
                 self._turn()
@@ -163,32 +176,87 @@ class Poller:
                 log.warning("waiting for PostgreSQL: %s", str(error).splitlines()[0])
                 self._stopping.wait(1)
             except ProviderError as error:
+                # Somebody may have told Telegram otherwise, and stored what this process has to handle.
+                self._caught_up, self._registered = False, None
                 log.warning("waiting for Telegram: %s", error)
                 self._stopping.wait(error.retry_after or 1)
             except Exception:
                 # The thread's edge: without it the bot would be deaf and look alive.
-                log.exception("polling failed")
+                log.exception("taking updates failed")
                 self._stopping.wait(1)
 
     def _turn(self) -> None:
-        if not self._may_poll():
-            log.warning("another bot process is polling; this one waits for its turn")
-            self._caught_up = False
+        if not self._may_handle():
+            log.warning("another bot process handles updates; this one stands by until that one ends")
+            self._caught_up, self._registered = False, None
             self._stopping.wait(2)
             return
-        if not self._caught_up:
-            # In this order: what is in hand now is either still unhandled below, or no longer listed there.
-            in_hand = self._lanes.in_hand()
-            self._take_up([row for row in inbox.unhandled() if row.update_id not in in_hand])
-            self._caught_up = True
-        updates = self._fetch(self._offset, LONG_POLL)
-        self._take_up(inbox.store(updates))
-        if updates:
-            # From this batch, not the highest ever seen: after a quiet week Telegram starts again at a random number.
-            self._offset = int(updates[-1]["update_id"]) + 1
+        if self._registered is None or time.monotonic() - self._registered > self.register_every:
+            self._register()
+            self._registered = time.monotonic()
+        self._caught_up = self._caught_up or self._catch_up()
+        if self._caught_up:
+            self._look()
+        else:
+            self._stopping.wait(LOOK_EVERY)
+
+    @abstractmethod
+    def _look(self) -> None:
+        """Waits for updates a little while and takes them up."""
+
+    def _catch_up(self) -> bool:
+        """Takes up what is stored and in nobody's hand; whether that was all of it."""
+        # In this order: what is in hand now is either still unhandled below, or no longer listed there.
+        in_hand = self._lanes.in_hand()
+        room = MOST_IN_HAND - len(in_hand)
+        rows = inbox.unhandled(in_hand, room)
+        self._take_up(rows)
+        return len(rows) < room
 
     def _take_up(self, rows: list[InboxUpdate]) -> None:
         for row in rows:
             # What comes in while stopping is stored, and the next start takes it up.
             if not self._stopping.is_set():
                 self._lanes.put(row)
+
+
+class Poller(Intake):
+    """Long-polls with `fetch(offset, timeout)`."""
+
+    def __init__(
+        self,
+        fetch: Callable[[int, int], list[Update]],
+        lanes: Lanes,
+        may_handle: Callable[[], bool],
+        register: Callable[[], object] = lambda: None,
+    ) -> None:
+        super().__init__(lanes, may_handle, register)
+        self._fetch = fetch
+        self._offset = 0
+
+    def _look(self) -> None:
+        updates = self._fetch(self._offset, LONG_POLL)
+        self._take_up(inbox.store(updates))
+        if updates:
+            # From this batch, not the highest ever seen: after a quiet week Telegram starts again at a random number.
+            self._offset = int(updates[-1]["update_id"]) + 1
+
+
+class Receiver(Intake):
+    """Takes up what webhooks have stored: this process's, which sets `news`, and those of the others, which it looks for.
+
+    Telegram sends one person's messages one after another, so each is stored before the next arrives, wherever the proxy sends it.
+    """
+
+    register_every = REGISTER_EVERY
+
+    def __init__(
+        self, news: threading.Event, lanes: Lanes, may_handle: Callable[[], bool], register: Callable[[], object]
+    ) -> None:
+        super().__init__(lanes, may_handle, register)
+        self._news = news
+
+    def _look(self) -> None:
+        self._news.wait(LOOK_EVERY)
+        self._news.clear()
+        self._catch_up()

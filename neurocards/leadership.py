@@ -1,4 +1,4 @@
-"""Who leads and who polls: PostgreSQL advisory locks, each on a connection of its own.
+"""Who leads and who handles updates: PostgreSQL advisory locks, each on a connection of its own.
 
 When a holder dies the server frees its lock with the connection, and another process takes it within a second or two. A holder
 that hangs keeps its connection; PostgreSQL 14 and newer end it when it has been idle for too long.
@@ -10,7 +10,7 @@ from neurocards.db import db
 
 # The locks' names: any two constants that nothing else in the database uses.
 LEADER = 7_236_811
-POLLER = 7_236_812
+HANDLER = 7_236_812
 MIGRATION = 7_236_813
 
 # Longer than any long poll: whoever has not asked for its lock for so long hangs (real seconds).

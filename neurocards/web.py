@@ -1,21 +1,26 @@
-"""The bot service's HTTP side: figures for the operator, health for the supervisor, and KIE's callbacks."""
+"""The bot service's HTTP side: figures for the operator, health for the supervisor, Telegram's webhook and KIE's callbacks."""
 
+import hmac
 import re
+from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, abort, jsonify, request
 from peewee import PeeweeException
 
-from neurocards import attempts, db, dispatch, monitoring, outbox
+from neurocards import attempts, db, dispatch, inbox, monitoring, outbox
+from neurocards.clients import telegram
 from neurocards.config import Settings
 from neurocards.models import NOW, Job
 
 MAX_BODY = 1 << 20
+WEBHOOK_PATH = "/telegram/webhook"
+SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105  the header's name
 TASK_ID = re.compile(r"[\w.-]{1,200}", re.ASCII)
 
 
-def create(settings: Settings) -> Flask:
-    """The WSGI application. Bodies are limited to 1 MiB."""
+def create(settings: Settings, updates_came: Callable[[], object] = lambda: None) -> Flask:
+    """The WSGI application. Bodies are limited to 1 MiB. `updates_came` is called when an update has been stored."""
     web = Flask("neurocards")
     web.config["MAX_CONTENT_LENGTH"] = MAX_BODY
 
@@ -34,14 +39,39 @@ def create(settings: Settings) -> Flask:
 
     @web.post("/kie/callback/<nonce>")
     def kie_callback(nonce: str) -> Response:
-        take_callback(nonce[:64], request.get_json(silent=True), settings.admins)
+        take_callback(nonce[:64], _json(), settings.admins)
         return jsonify(status="ok")
 
+    if settings.bot_mode == "webhook" and settings.webhook_secret_token:
+        secret = settings.webhook_secret_token.get_secret_value().encode()
+
+        @web.post(WEBHOOK_PATH)
+        def telegram_update() -> Response:
+            # Before a byte of the body is read.
+            if not hmac.compare_digest(request.headers.get(SECRET_HEADER, "").encode(), secret):
+                abort(403)
+            update = _json()
+            if not telegram.is_update(update):
+                abort(400)
+            # Answered only when stored: otherwise Telegram sends it again.
+            inbox.store([update])
+            updates_came()
+            return jsonify(status="ok")
+
     @web.errorhandler(PeeweeException)
-    def database_away(error: PeeweeException) -> tuple[Response, int]:
-        return jsonify(status="error", message="PostgreSQL is not reachable or has no tables yet"), 503
+    def database_away(error: PeeweeException) -> tuple[Response, int, dict[str, str]]:
+        message = "PostgreSQL is not reachable or has no tables yet"
+        return jsonify(status="error", message=message), 503, {"Retry-After": "1"}
 
     return web
+
+
+def _json() -> Any:
+    """The body of the request; None when it isn't JSON, or nested beyond what Python reads."""
+    try:
+        return request.get_json(silent=True)
+    except RecursionError:
+        return None
 
 
 def take_callback(nonce: str, body: Any, admins: tuple[int, ...]) -> None:

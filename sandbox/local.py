@@ -152,7 +152,7 @@ class Local:
     def _start(self, undo: ExitStack) -> None:
         self.environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **self._servers(undo)}
         undo.enter_context(self.sandbox)
-        self.port = _free_port()
+        self.port = free_port()
         self.environment |= {"PORT": str(self.port), "TIME_SCALE": str(self._time_scale), "BOT_MODE": "polling"}
         self.environment |= {**self._stand_ins(), **self._settings}
         migration = Child("migrate", [str(ROOT / "scripts" / "migrate_db.py")], self.environment, self.folder)
@@ -206,7 +206,8 @@ class Local:
         return int(answer.json().get("workers_configured", 0)) if answer.ok else 0
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody uses now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

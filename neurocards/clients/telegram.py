@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 ALLOWED_UPDATES = ("message", "edited_message", "callback_query", "my_chat_member")
 SENDS_PER_SECOND = 25
+# Deliveries side by side; each is one short insert.
+WEBHOOK_CONNECTIONS = 40
 # A dialogue can wait this long for Telegram's flood control; whoever must wait longer is told so, and plans for it.
 MAX_FLOOD_WAIT = 5
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
@@ -215,11 +217,24 @@ def get_updates(bot: TeleBot, offset: int, timeout: int) -> list[dict[str, Any]]
     updates = translated(
         apihelper.get_updates, bot.token, offset=offset, allowed_updates=allowed, long_polling_timeout=timeout
     )
-    return [update for update in updates if _is_update(update)] if isinstance(updates, list) else []
+    return [update for update in updates if is_update(update)] if isinstance(updates, list) else []
 
 
-def _is_update(update: object) -> bool:
-    return isinstance(update, dict) and isinstance(update.get("update_id"), int)
+def is_update(update: object) -> bool:
+    """Whether this can be kept as an update: an object with a number that a bigint can hold."""
+    update_id = update.get("update_id") if isinstance(update, dict) else None
+    return type(update_id) is int and 0 <= update_id < 2**63
+
+
+def set_webhook(bot: TeleBot, url: str, secret: str) -> None:
+    """Has updates sent to `url`, with `secret` in their header; those that wait at Telegram come too. Raises ProviderError."""
+    allowed = list(ALLOWED_UPDATES)
+    translated(bot.set_webhook, url, allowed_updates=allowed, secret_token=secret, max_connections=WEBHOOK_CONNECTIONS)
+
+
+def delete_webhook(bot: TeleBot) -> None:
+    """Has updates kept for polling; none is lost. Raises ProviderError."""
+    translated(bot.delete_webhook)
 
 
 def download_file(bot: TeleBot, file_id: str, limit_bytes: int) -> bytes:

@@ -20,7 +20,7 @@ from neurocards.app import App
 from neurocards.clients import telegram
 from neurocards.config import Settings, load
 from neurocards.intake import Lanes, Poller
-from neurocards.leadership import POLLER, Lock
+from neurocards.leadership import HANDLER, Lock
 from neurocards.models import InboxUpdate
 from neurocards.plugins import load_plugins
 from neurocards.texts import say
@@ -133,7 +133,7 @@ class Bot:
                 poller.stop()
             return updates
 
-        lock = Lock(POLLER)
+        lock = Lock(HANDLER)
         poller = Poller(fetch, self._lanes, lock.held)
         poller.run()
         self._lanes.work_off()

@@ -1,8 +1,11 @@
 """The bot service over HTTP: the operator's figures in the shape that was asked for, health, and KIE's callbacks."""
 
+import threading
+
 import pytest
 
-from neurocards import attempts, db, jobs, liveness, monitoring, web
+from neurocards import attempts, db, inbox, jobs, liveness, monitoring, web
+from neurocards.config import Settings, load
 from neurocards.db import db as database
 from neurocards.models import Job, Process, ProviderAttempt
 from tests.conftest import jobs_of
@@ -14,8 +17,6 @@ def http(clean_db, monkeypatch):
     """The web application's test client."""
     for name, value in GOOD.items():
         monkeypatch.setenv(name, value)
-    from neurocards.config import Settings, load
-
     return web.create(load(Settings)).test_client()
 
 
@@ -78,6 +79,86 @@ def test_health_needs_no_database_and_readiness_does(http, migrated_url):
     assert http.get("/readyz").status_code == 200
 
 
+SECRET = "a-secret-of-the-webhook-42"
+
+
+@pytest.fixture
+def webhook(clean_db, monkeypatch):
+    """The same in webhook mode, and whether it said that updates came."""
+    webhook_mode = {"BOT_MODE": "webhook", "PUBLIC_BASE_URL": "https://bot.example", "WEBHOOK_SECRET_TOKEN": SECRET}
+    for name, value in {**GOOD, **webhook_mode}.items():
+        monkeypatch.setenv(name, value)
+    came = threading.Event()
+    return web.create(load(Settings), came.set).test_client(), came
+
+
+def kept() -> list[int]:
+    return [row.update_id for row in inbox.unhandled()]
+
+
+def test_an_update_is_kept_before_it_is_answered_and_a_repetition_changes_nothing(webhook):
+    http, came = webhook
+    update, headers = {"update_id": 5, "message": {"from": {"id": 7}}}, {web.SECRET_HEADER: SECRET}
+    # When Telegram sends an update, and again as it didn't hear our answer
+    answers = [http.post(web.WEBHOOK_PATH, json=update, headers=headers).status_code for _ in range(2)]
+    # Then it is kept once, and whoever handles updates is told
+    assert answers == [200, 200]
+    assert kept() == [5]
+    assert came.is_set()
+
+
+@pytest.mark.parametrize("secret", [None, "", SECRET[:-1], SECRET + "x", SECRET.upper(), "секрет", "x" * 10_000])
+def test_without_the_secret_nothing_is_read_and_nothing_kept(webhook, secret):
+    http, came = webhook
+    headers = {} if secret is None else {web.SECRET_HEADER: secret.encode().decode("latin-1")}
+    # When somebody else sends an update, or what is none
+    bodies = [b'{"update_id": 5}', b"{", b""]
+    answers = {
+        http.post(web.WEBHOOK_PATH, data=body, headers=headers, content_type="application/json").status_code
+        for body in bodies
+    }
+    # Then it is refused before anything is made of it
+    assert answers == {403}
+    assert kept() == []
+    assert not came.is_set()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"[]", b"null", b"5", b'{"update_id": "5"}', b'{"update_id": true}', b'{"update_id": -1}',
+     b'{"update_id": 9223372036854775808}', b'{"update_id": 1e400}', b"\xff", b"[" * 100_000],
+)  # fmt: skip
+def test_what_is_no_update_is_refused_and_not_kept(webhook, body):
+    http, _ = webhook
+    headers = {web.SECRET_HEADER: SECRET}
+    answer = http.post(web.WEBHOOK_PATH, data=body, headers=headers, content_type="application/json")
+    assert answer.status_code == 400
+    assert kept() == []
+
+
+def test_an_endless_update_is_refused(webhook):
+    http, _ = webhook
+    body = b'{"update_id": 5, "x": "' + b"x" * web.MAX_BODY + b'"}'
+    headers = {web.SECRET_HEADER: SECRET}
+    assert http.post(web.WEBHOOK_PATH, data=body, headers=headers, content_type="application/json").status_code == 413
+
+
+def test_without_the_database_telegram_is_asked_to_come_again(webhook, migrated_url):
+    http, _ = webhook
+    database.close_all()
+    db.connect("postgresql://nobody@127.0.0.1:1/nothing")
+    try:
+        answer = http.post(web.WEBHOOK_PATH, json={"update_id": 5}, headers={web.SECRET_HEADER: SECRET})
+    finally:
+        db.connect(migrated_url, pool_size=30)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+
+
+def test_a_polling_bot_has_no_webhook(http):
+    answer = http.post(web.WEBHOOK_PATH, json={"update_id": 5}, headers={web.SECRET_HEADER: ""})
+    assert answer.status_code == 404
+
+
 @pytest.fixture
 def waiting(ordered):
     """A job whose answer from KIE was lost, and its attempt."""
@@ -118,7 +199,17 @@ def test_a_second_callback_changes_nothing(http, waiting):
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b"null", b'{"data": 5}', b'{"data": {"taskId": {"a": 1}}}', b'{"data": {"taskId": ""}}']
+    "body",
+    [
+        b"",
+        b"{",
+        b"[" * 100_000,
+        b"[]",
+        b"null",
+        b'{"data": 5}',
+        b'{"data": {"taskId": {"a": 1}}}',
+        b'{"data": {"taskId": ""}}',
+    ],
 )
 def test_a_forged_or_broken_callback_is_answered_and_changes_nothing(http, waiting, body):
     job, attempt = waiting

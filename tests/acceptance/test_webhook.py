@@ -1,0 +1,183 @@
+"""Webhook mode: several bot processes behind a proxy, and changes between polling and the webhook while people write."""
+
+import itertools
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import requests
+
+from sandbox.client import SandboxClient
+from sandbox.customer import Customer
+from sandbox.local import ROOT, Child, Local, free_port
+from tests.acceptance.books import assert_balanced
+from tests.acceptance.conftest import Query, eventually, start
+from tests.acceptance.dialogue import complete, reach
+
+SECRET = "the-secret-of-this-rehearsal"
+
+
+class Proxy(ThreadingHTTPServer):
+    """Hands each request to the next of `ports`, or the one after it when that one is away."""
+
+    def __init__(self) -> None:
+        self.ports: list[int] = []
+        self.answered: set[int] = set()
+        self._turn = itertools.count()
+        super().__init__(("127.0.0.1", 0), ProxyRequest)
+        self.daemon_threads = True
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def turn(self) -> list[int]:
+        """All ports, in the order in which they are tried this time."""
+        first = next(self._turn) % len(self.ports)
+        return self.ports[first:] + self.ports[:first]
+
+
+class ProxyRequest(BaseHTTPRequestHandler):
+    """One request, passed on with its headers."""
+
+    server: Proxy
+
+    def do_POST(self) -> None:
+        """Telegram's updates and KIE's callbacks."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        for port in self.server.turn():
+            try:
+                answer = requests.post(
+                    f"http://127.0.0.1:{port}{self.path}", body, headers=dict(self.headers), timeout=10
+                )
+            except requests.ConnectionError:
+                continue
+            self.server.answered.add(port)
+            return self._reply(answer.status_code, answer.content)
+        return self._reply(502, b"")
+
+    def _reply(self, status: int, content: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture(scope="module")
+def proxy() -> Iterator[Proxy]:
+    """What stands before the bots."""
+    proxy = Proxy()
+    yield proxy
+    proxy.shutdown()
+    proxy.server_close()
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory, database_server: str, redis_url: str, proxy: Proxy) -> Iterator[Local]:
+    """A system in webhook mode, its first bot behind the proxy."""
+    settings = {
+        "BOT_MODE": "webhook",
+        "PUBLIC_BASE_URL": f"http://127.0.0.1:{proxy.server_port}",
+        "WEBHOOK_SECRET_TOKEN": SECRET,
+    }
+    for system in start(tmp_path_factory.mktemp("webhook"), database_server, redis_url, **settings):
+        proxy.ports.append(system.port)
+        yield system
+
+
+@pytest.fixture
+def another_bot(system: Local) -> Iterator[type]:
+    """A factory of further bot processes, on ports of their own; `settings` differ from the first one's."""
+    bots: list[Child] = []
+
+    def make(port: int, **settings: str) -> Child:
+        environment = {**system.environment, "PORT": str(port), **settings}
+        bots.append(Child(f"bot-{len(bots) + 2}", [str(ROOT / "run_bot.py")], environment, system.folder))
+        return bots[-1]
+
+    yield make
+    for bot in bots:
+        bot.stop()
+
+
+@pytest.fixture
+def customers(client: SandboxClient):
+    """A factory of people before their confirm."""
+
+    def make(count: int) -> list[Customer]:
+        people = [Customer(client.user()) for _ in range(count)]
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda person: reach(person, "count"), people))
+        return people
+
+    return make
+
+
+def everybody_orders(people: list[Customer]) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda person: complete(person, "count"), people))
+
+
+def all_delivered(rows: Query) -> bool:
+    return not rows("SELECT id FROM jobs WHERE status <> 'done'")
+
+
+def assert_no_update_lost_or_doubled(rows: Query) -> None:
+    assert (
+        rows("SELECT update_id, error FROM inbox WHERE handled_at IS NULL OR error IS NOT NULL OR attempts > 1") == []
+    )
+
+
+def test_two_bots_behind_a_proxy_serve_everybody_once(system, proxy, another_bot, customers, rows):
+    # Given two bot processes, of which the proxy asks one after the other
+    port = free_port()
+    second = another_bot(port)
+    eventually(lambda: "stands by" in second.tail(), 30)
+    proxy.ports.append(port)
+    # When people order
+    people = customers(6)
+    everybody_orders(people)
+    # Then both took updates, each was handled once, and every order is delivered once
+    assert proxy.answered == {system.port, port}
+    eventually(lambda: all_delivered(rows), 60)
+    assert_no_update_lost_or_doubled(rows)
+    assert_balanced(rows)
+    # And when the one that handles is killed while people write, the other goes on with what it had
+    people = customers(4)
+    system.child("run_bot").kill()
+    proxy.ports.remove(system.port)
+    everybody_orders(people)
+    eventually(lambda: all_delivered(rows), 60)
+    assert rows("SELECT update_id FROM inbox WHERE handled_at IS NULL OR error IS NOT NULL") == []
+    proxy.ports.remove(port)
+    proxy.ports.append(system.port)
+    second.stop()
+    system.child("run_bot").start()
+
+
+def test_no_update_is_lost_while_the_mode_changes(system, another_bot, customers, rows):
+    # Given people in the midst of an order with a bot in webhook mode
+    people = customers(4)
+    # When a polling bot is started beside it
+    polling = another_bot(free_port(), BOT_MODE="polling")
+    # Then it waits for its turn, and takes nothing away from the first
+    eventually(lambda: "stands by" in polling.tail(), 30)
+    # And when the first is told to stop while people go on, the second takes over, and back again
+    ordering = threading.Thread(target=everybody_orders, args=(people,))
+    ordering.start()
+    system.child("run_bot").stop()
+    ordering.join(60)
+    assert not ordering.is_alive()
+    people = customers(4)
+    ordering = threading.Thread(target=everybody_orders, args=(people,))
+    ordering.start()
+    polling.stop()
+    system.child("run_bot").start()
+    ordering.join(60)
+    # Then everybody has their order, and every update was handled
+    assert not ordering.is_alive()
+    eventually(lambda: all_delivered(rows), 60)
+    assert rows("SELECT update_id FROM inbox WHERE handled_at IS NULL OR error IS NOT NULL") == []
+    assert_balanced(rows)
