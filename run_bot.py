@@ -18,6 +18,8 @@ from neurocards import clock, db, dispatch, logs, outbox, web
 from neurocards.clients import telegram
 from neurocards.config import Settings, load_or_exit
 from neurocards.errors import ProviderError
+from neurocards.flood import Flood, Verdict
+from neurocards.inbox import lane_of
 from neurocards.intake import Intake, Lanes, Poller, Receiver
 from neurocards.leadership import HANDLER, Lock
 
@@ -62,7 +64,7 @@ def run(settings: Settings, news: threading.Event, stop: threading.Event) -> Non
     db.wait_until_ready(db.schema_is_there, url, patience=lambda: not stop.is_set())
     bot = telegram.connect(settings.bot_token.get_secret_value(), settings.telegram_api_url)
     handlers.register(bot, handlers.Context(settings))
-    lanes = Lanes(partial(handle, bot), partial(sorry, bot, settings))
+    lanes = Lanes(partial(admit, Flood(), bot), partial(sorry, bot, settings))
     intake = make_intake(settings, bot, lanes, news)
     threading.Thread(target=introduce, args=(bot,), name="commands", daemon=True).start()
     threading.Thread(target=intake.run, name="intake", daemon=True).start()
@@ -86,6 +88,16 @@ def make_intake(settings: Settings, bot: telebot.TeleBot, lanes: Lanes, news: th
     url, secret = settings.public_base_url or "", settings.webhook_secret_token or SecretStr("")
     register = partial(telegram.set_webhook, bot, url + web.WEBHOOK_PATH, secret.get_secret_value())
     return Receiver(news, lanes, may_handle, register)
+
+
+def admit(flood: Flood, bot: telebot.TeleBot, update: dict[str, Any]) -> None:
+    """Handles the update unless its sender asks for too much; then that is said, once."""
+    verdict = flood.judge(update)
+    if verdict is Verdict.ANSWER:
+        handle(bot, update)
+    elif verdict is Verdict.SAY_SO:
+        log.warning("person %s asks for too much", lane_of(update))
+        handlers.slow_down(bot, update)
 
 
 def handle(bot: telebot.TeleBot, update: dict[str, Any]) -> None:

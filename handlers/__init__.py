@@ -23,7 +23,7 @@ from neurocards.buttons import Press
 from neurocards.errors import ProviderError, StaleButton
 from neurocards.texts import say
 
-__all__ = ["Context", "apologise", "commands", "register"]
+__all__ = ["Context", "apologise", "commands", "register", "slow_down"]
 
 log = logging.getLogger(__name__)
 
@@ -130,18 +130,25 @@ def commands(language: str) -> list[BotCommand]:
 
 
 def apologise(bot: TeleBot, update: dict[str, Any]) -> None:
-    """Says that an update could not be answered, and how to go on.
+    """Says that an update could not be answered, and how to go on."""
+    _say_of(bot, update, "sorry")
 
-    Takes it raw, since telebot may be what choked on it, and never raises: it must not cost the next update.
-    """
+
+def slow_down(bot: TeleBot, update: dict[str, Any]) -> None:
+    """Says that this is too much at once, and that it will be heard again in a minute."""
+    _say_of(bot, update, "slow-down")
+
+
+def _say_of(bot: TeleBot, update: dict[str, Any], key: str) -> None:
+    """Takes the update raw, since telebot may be what choked on it, and never raises: it must not cost the next update."""
     part = _inner(update, "message") or _inner(update, "callback_query")
     chat, person = _inner(_inner(part, "message") or part, "chat"), _inner(part, "from")
     if chat.get("type") != "private" or "id" not in chat:
         return
     try:
-        bot.send_message(chat["id"], say("sorry", start.language_of(person.get("language_code"))))
+        bot.send_message(chat["id"], say(key, start.language_of(person.get("language_code"))))
     except (ApiTelegramException, ProviderError) as error:
-        log.warning("an apology was not delivered: %s", error)
+        log.warning("%s was not delivered: %s", key, error)
 
 
 def _inner(body: dict[str, Any], name: str) -> dict[str, Any]:

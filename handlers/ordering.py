@@ -10,7 +10,7 @@ from neurocards import cards, drafts, forecast, orders
 from neurocards.buttons import Press
 from neurocards.cards import Screen
 from neurocards.db import db
-from neurocards.errors import AlreadyOrdered, NotEnoughCredits, StaleButton
+from neurocards.errors import AlreadyOrdered, NotEnoughCredits, OrdersClosed, StaleButton, TooManyOpen
 
 # Where a repeated order is opened; «Ещё вариант» goes straight to its summary.
 OPENED_AT = {"again": Step.CONFIRM, "wishes": Step.WISHES, "restyle": Step.TEMPLATE, "rephoto": Step.PHOTO}
@@ -26,6 +26,10 @@ def run(talk: Talk, call: CallbackQuery, press: Press) -> None:
         talk.answer(call, "toast-not-enough", price=short.price, balance=short.balance)
         screen = not_enough(press, short, talk.language, talk.context.settings.support_contact)
         talk.show(screen, instead_of=pressed_message(call))
+    except TooManyOpen as much:
+        talk.answer(call, "toast-too-many", alert=True, count=much.count, most=much.most)
+    except OrdersClosed:
+        talk.answer(call, "toast-closed", alert=True)
     except StaleButton:
         _show_anew(talk, call, press.id)
     else:

@@ -4,7 +4,7 @@ A message says "look at this row"; lost, late or doubled it changes nothing but 
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,11 +68,6 @@ def waiting() -> int | None:
         return sum(broker.client.llen(f"{broker.namespace}:{kind.queue}") for kind in set(MESSAGES.values()))
     except RedisError:
         return None
-
-
-def send_each(name: str, row_ids: Iterable[int]) -> bool:
-    """Sends a message for each row until Redis can't take one; False then, and the sweep sends the rest later."""
-    return all(send(name, row_id) for row_id in row_ids)
 
 
 def send(name: str, argument: int | list[int]) -> bool:

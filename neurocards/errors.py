@@ -9,6 +9,8 @@
     ├── BadVideo                    a result that is no video Telegram would play
     └── OrderRefused                an order that can't be taken
         ├── NotEnoughCredits
+        ├── TooManyOpen             this person has as much in the works as one may
+        ├── OrdersClosed            operators work on the system
         ├── StaleButton             the card it belongs to has changed or ended
         └── AlreadyOrdered          this very draft is an order already
 
@@ -102,6 +104,19 @@ class NotEnoughCredits(OrderRefused):
         super().__init__(f"balance {balance}, price {price}")
         self.balance = balance
         self.price = price
+
+
+class TooManyOpen(OrderRefused):
+    """`count` of the person's videos are open, of at most `most`. The draft is kept."""
+
+    def __init__(self, count: int, most: int) -> None:
+        super().__init__(f"{count} of {most}")
+        self.count = count
+        self.most = most
+
+
+class OrdersClosed(OrderRefused):
+    """No orders are taken for now. The draft is kept."""
 
 
 class StaleButton(OrderRefused):

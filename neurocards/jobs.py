@@ -36,6 +36,9 @@ DEADLINE = 3600.0
 # A job whose stage crashed this often without a step forward is failed: it may be what kills the process.
 MAX_RECLAIMS = 5
 
+# Each further open video of a person waits as if it had been ordered so much later (seconds): nobody's fifth goes before another's first.
+TURN = 30.0
+
 _FREE: dict[str, Any] = {"claim_token": None, "claimed_by": None, "claimed_at": None}
 
 
@@ -45,14 +48,17 @@ def state(job: Job) -> str:
 
 
 def create(order_id: int, user_id: int, count: int) -> list[int]:
-    """Makes the `count` queued jobs of an order and returns their ids. They are due at once."""
+    """Makes the `count` queued jobs of an order and returns their ids. They are due at once, in their turn."""
+    before = open_of(user_id)
     rows = [
         {
             "order": order_id,
             "user": user_id,
             "number": number + 1,
             "deadline_at": clock.after(DEADLINE),
-            "woken_at": NOW,
+            "turn_at": clock.after(TURN * (before + number)),
+            # The caller sends a message for one that is nobody's second; the sweep sends the others' in their turn.
+            "woken_at": NOW if before + number == 0 else None,
         }
         for number in range(count)
     ]
@@ -60,6 +66,11 @@ def create(order_id: int, user_id: int, count: int) -> list[int]:
     for job_id in ids:
         _record(job_id, (None, None), ("queued", None), "ordered", f"user:{user_id}")
     return ids
+
+
+def open_of(user_id: int) -> int:
+    """How many of a person's videos have not ended."""
+    return int(Job.select().where((Job.user == user_id) & Job.status.in_(OPEN)).count())
 
 
 def claim(job_id: int, stage: str, process: str) -> Job | None:
@@ -186,7 +197,7 @@ def _record(
 
 
 def wake_due(stage: str | None, limit: int, lease: float) -> list[int]:
-    """Marks due, free jobs of `stage` (None: queued ones) as woken and returns their ids, the longest due first.
+    """Marks due, free jobs of `stage` (None: queued ones) as woken and returns their ids, in their turns.
 
     A job woken less than `lease` real seconds ago is left alone: its message is still on the way.
     """
@@ -195,12 +206,12 @@ def wake_due(stage: str | None, limit: int, lease: float) -> list[int]:
         Job.select(Job.id)
         .where(waiting & Job.status.in_(OPEN) & Job.claim_token.is_null() & (Job.due_at <= NOW))
         .where(Job.woken_at.is_null() | (Job.woken_at < clock.in_real(-lease)))
-        .order_by(Job.due_at)
+        .order_by(Job.turn_at, Job.id)
         .limit(limit)
         .for_update("FOR UPDATE SKIP LOCKED")
     )
-    rows = Job.update(woken_at=NOW).where(Job.id.in_(due)).returning(Job.id).execute()
-    return sorted(job.id for job in rows)
+    rows = Job.update(woken_at=NOW).where(Job.id.in_(due)).returning(Job.id, Job.turn_at).execute()
+    return [job.id for job in sorted(rows, key=lambda job: (job.turn_at, job.id))]
 
 
 def new_process_id(host: str, pid: int) -> str:

@@ -36,6 +36,11 @@ def instances() -> int:
     )
 
 
+def processes() -> int:
+    """Worker processes that are running."""
+    return int(alive().count())
+
+
 def prune() -> None:
     """Forgets processes that have been silent for an hour."""
     Process.delete().where(Process.beat_at < clock.in_real(-3600)).execute()

@@ -28,6 +28,8 @@ LONGEST_CLAIM = 900.0
 # KIE admits about ten queries a second for each key; we stay below.
 CHECKS_A_SECOND = 8
 BATCH = 500
+# Messages for scripts that may wait in Redis, for each worker process: enough for its threads to have no pause.
+SCRIPTS_AHEAD = 16
 # KIE's credits, half a cent each: a couple of dozen videos of the cheaper models.
 LOW_CREDIT = 1000.0
 
@@ -55,7 +57,9 @@ def wake(app: App, tick: float) -> None:
     # While messages wait for workers, ours are presumed to be among them: a crowd isn't made larger by doubling it.
     lease = WAKE_LEASE if waiting == 0 else CROWD_LEASE
     with db:
-        ready = [("script", job_id) for stage in (None, "script") for job_id in jobs.wake_due(stage, BATCH, lease)]
+        # Few at a time: in Redis they stand in the order they came, here in their turns.
+        ahead = max(0, SCRIPTS_AHEAD * liveness.processes() - waiting)
+        ready = [("script", job_id) for stage in ("script", None) for job_id in jobs.wake_due(stage, ahead, lease)]
         ready += [("submit", job_id) for job_id in jobs.wake_due("submit", app.keys.room(), lease)]
         ready += [("deliver", job_id) for job_id in jobs.wake_due("deliver", BATCH, lease)]
         polls = CHECKS_A_SECOND * len(app.settings.kie_keys) * clock.unscaled(tick)

@@ -40,6 +40,7 @@ class User(Row):
     credits = IntegerField(constraints=[SQL("DEFAULT 0")])
     reachable = BooleanField(constraints=[SQL("DEFAULT true")])
     created_at = DateTimeTZField(constraints=[SQL("DEFAULT now()")])
+    banned_at = DateTimeTZField(null=True)
 
     class Meta:
         table_name = "users"
@@ -140,6 +141,7 @@ class Job(Row):
     created_at = DateTimeTZField(constraints=[SQL("DEFAULT now()")])
     finished_at = DateTimeTZField(null=True)
     held_at = DateTimeTZField(null=True)
+    turn_at = DateTimeTZField(constraints=[SQL("DEFAULT now()")])
 
     class Meta:
         table_name = "jobs"
@@ -201,8 +203,36 @@ class LedgerEntry(Row):
         table_name = "ledger_entries"
 
 
+class OperatorAction(Row):
+    """What an operator did, to whom."""
+
+    id = BigAutoField()
+    operator = BigIntegerField()
+    action = TextField()
+    subject = TextField(constraints=[SQL("DEFAULT ''")])
+    at = DateTimeTZField(constraints=[SQL("DEFAULT now()")])
+
+    class Meta:
+        table_name = "operator_actions"
+
+
+class Broadcast(Row):
+    """A text for everybody."""
+
+    id = BigAutoField()
+    operator = BigIntegerField()
+    text = TextField()
+    state = TextField(constraints=[SQL("DEFAULT 'draft'")])
+    created_at = DateTimeTZField(constraints=[SQL("DEFAULT now()")])
+    started_at = DateTimeTZField(null=True)
+    ended_at = DateTimeTZField(null=True)
+
+    class Meta:
+        table_name = "broadcasts"
+
+
 class Outgoing(Row):
-    """Something that must be told: a card to redraw, a notice, an alert."""
+    """Something that must be told: a card to redraw, a notice, an alert, a broadcast's copy for one person."""
 
     id = BigAutoField()
     key = TextField(unique=True)
@@ -217,6 +247,7 @@ class Outgoing(Row):
     sent_at = DateTimeTZField(null=True)
     error = TextField(null=True)
     created_at = DateTimeTZField(constraints=[SQL("DEFAULT now()")])
+    broadcast = ForeignKeyField(Broadcast, null=True, index=False)
 
     class Meta:
         table_name = "outbox"
@@ -284,6 +315,8 @@ TABLES = (
     JobEvent,
     ProviderAttempt,
     LedgerEntry,
+    OperatorAction,
+    Broadcast,
     Outgoing,
     Account,
     ApiKey,

@@ -7,12 +7,14 @@ nothing is. The messages that wake the workers go out after the commit; lost one
 from dataclasses import dataclass
 from typing import Any
 
-from neurocards import dispatch, drafts, jobs, ledger, outbox
+from neurocards import dispatch, drafts, jobs, ledger, outbox, service
 from neurocards.db import db
-from neurocards.errors import AlreadyOrdered, StaleButton
+from neurocards.errors import AlreadyOrdered, OrdersClosed, StaleButton, TooManyOpen
 from neurocards.models import Draft, Job, LedgerEntry, Order, Photo, User
 
 COUNTS = (1, 3, 5)
+# Videos of one person that may be open at once.
+MOST_OPEN = 20
 
 
 @dataclass(frozen=True)
@@ -78,9 +80,12 @@ def save_photo(user_id: int, jpeg: bytes, width: int, height: int) -> int:
 def place(user_id: int, chat_id: int, draft_id: int, version: int, card_message_id: int | None) -> Order:
     """Turns a confirmed draft into an order and starts it.
 
-    Raises NotEnoughCredits (the draft is kept), AlreadyOrdered (the same confirm again) or StaleButton (the draft changed or is gone).
+    Raises NotEnoughCredits, TooManyOpen or OrdersClosed (the draft is kept), AlreadyOrdered (the same confirm again) or StaleButton
+    (the draft changed or is gone).
     """
     with db:
+        if service.closed():
+            raise OrdersClosed
         data = drafts.consume(draft_id, version, user_id)
         if data is None:
             raise _why_gone(user_id, f"{draft_id}:{version}")
@@ -91,10 +96,14 @@ def place(user_id: int, chat_id: int, draft_id: int, version: int, card_message_
             card_message_id=card_message_id,
             **_order_of(data, user_id),
         )
+        others = jobs.open_of(user_id)
+        if others + order.count > MOST_OPEN:
+            raise TooManyOpen(others, MOST_OPEN)
         job_ids = jobs.create(order.id, user_id, order.count)
         ledger.debit(user_id, job_ids, f"order {order.id}")
         outbox.redraw_card(order)
-    dispatch.send_each("script", job_ids)
+    if not others:
+        dispatch.send("script", job_ids[0])
     return order
 
 

@@ -192,6 +192,7 @@ unexpected-location = 🙂 A place on the map isn't needed for the video.
 unexpected-contact = 🙂 A contact isn't needed for the video.
 unexpected-other = 🙂 I don't understand this kind of message yet.
 unknown-command = 🤔 There is no such command. All commands are in /help.
+slow-down = 😅 That is more than I can keep up with. Please wait a minute and go on from the last step: your draft and credits are safe.
 sorry = 😔 Something went wrong and this message was left without an answer. Send it again or press /start: your draft and your credits are safe.
 
 edited-description = ✏️ I don't see edits of messages already sent. To change the description, press the button.
@@ -206,6 +207,8 @@ toast-unknown = This button is out of date. Press /start: your draft and your cr
 toast-running = Launching already
 toast-started = Received, launching!
 toast-not-enough = Not enough yet: price { $price }, balance { $balance }
+toast-too-many = You have { VIDEOS($count) } in the works, and { $most } fit at once. Wait for some to be ready and tap “Launch” again: your draft is kept.
+toast-closed = We are doing maintenance; new orders will work again soon. Your draft is kept: tap “Launch” a little later.
 toast-cancelled = Cancelled, the credits are back
 toast-too-late = Nothing left to cancel: the video is being made or is ready.
 toast-file = Preparing the file…

@@ -411,6 +411,31 @@ def test_with_no_key_left_every_waiting_job_is_woken_to_hear_of_it(ordered, work
     assert all(woken(job) for job in waiting)
 
 
+def test_one_persons_fifth_video_does_not_go_before_anothers_first(ordered, worker):
+    # Given five videos of one person, and then one of another's, for which messages were sent long ago
+    many, one = jobs_of(ordered(user_id=7, count=5)), jobs_of(ordered(user_id=8))
+    with db:
+        Job.update(woken_at=None).execute()
+        # Then those that wait have their turns one after another, the other person's right after the first of the many
+        turns = [jobs.wake_due(None, 1, 15)[0] for _ in range(6)]
+    assert turns == [many[0].id, one[0].id, *(job.id for job in many[1:])]
+
+
+def test_scripts_wait_in_the_database_and_not_in_redis(ordered, worker):
+    # Given more orders than a worker process has threads for, and nobody who works them off
+    waiting = [jobs_of(ordered(user_id=user))[0] for user in range(100, 100 + 2 * maintenance.SCRIPTS_AHEAD)]
+    w1 = worker()
+    maintenance.beat(w1)
+    with db:
+        Job.update(woken_at=None).execute()
+    dramatiq.get_broker().flush_all()
+    # When the leader sweeps again and again
+    for _ in range(3):
+        maintenance.wake(w1, 1.0)
+    # Then as many messages are on the way as keep one process busy
+    assert sum(woken(job) for job in waiting) == maintenance.SCRIPTS_AHEAD
+
+
 @pytest.fixture
 def no_redis(idle_broker: dramatiq.Broker) -> Iterator[None]:
     """Messages go to an address where nobody is."""

@@ -4,9 +4,9 @@ import threading
 
 import pytest
 
-from neurocards import drafts, jobs, ledger, orders
+from neurocards import drafts, jobs, ledger, orders, service
 from neurocards.db import db
-from neurocards.errors import AlreadyOrdered, NotEnoughCredits, StaleButton
+from neurocards.errors import AlreadyOrdered, NotEnoughCredits, OrdersClosed, StaleButton, TooManyOpen
 from neurocards.models import Draft, Job, JobEvent, LedgerEntry, Order, Outgoing
 from tests.conftest import jobs_of, ready_draft
 
@@ -50,6 +50,39 @@ def test_without_the_credits_nothing_happens_and_the_draft_is_kept(person):
     with db:
         ledger.grant(7, 2, "top-up", "operator")
     assert orders.place(7, 7, draft.id, draft.version, 100).count == 3
+
+
+def test_nobody_has_more_than_twenty_videos_in_the_works(person):
+    # Given somebody rich with eighteen open videos
+    person(credits=100)
+    for _ in range(6):
+        draft = ready_draft(count=3)
+        orders.place(7, 7, draft.id, draft.version, 100)
+    # When three more are confirmed
+    draft = ready_draft(count=3)
+    with pytest.raises(TooManyOpen) as refused:
+        orders.place(7, 7, draft.id, draft.version, 100)
+    # Then nothing is written or charged, and the same button works when one has ended
+    assert (refused.value.count, refused.value.most, orders.balance(7)) == (18, 20, 82)
+    orders.cancel(7, 1)
+    assert orders.place(7, 7, draft.id, draft.version, 100).count == 3
+
+
+def test_while_operators_work_no_order_is_taken_and_the_draft_is_kept(person):
+    # Given a service that is closed, and a draft
+    person()
+    draft = ready_draft()
+    with db:
+        service.close("a new server")
+        service.close("still the new server")
+    # When it is confirmed
+    with pytest.raises(OrdersClosed):
+        orders.place(7, 7, draft.id, draft.version, 100)
+    # Then nothing was charged, and the same button works after reopening
+    assert orders.balance(7) == 5
+    with db:
+        assert (service.reopen(), service.reopen()) == (True, False)
+    assert orders.place(7, 7, draft.id, draft.version, 100).count == 1
 
 
 def test_a_confirm_pressed_twice_is_one_order(person):

@@ -1,0 +1,59 @@
+"""How much one person may ask of the bot: a budget for each, spent before anything of an update is looked into.
+
+Counted in the memory of the one process that handles updates; a restart forgives.
+"""
+
+from enum import Enum
+from typing import Any
+
+from limits import RateLimitItem, RateLimitItemPerSecond
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+
+from neurocards import buttons, clock
+from neurocards.inbox import lane_of
+
+# Points in WINDOW seconds. An order from photo to confirm costs about fifteen.
+BUDGET, WINDOW = 60, 60.0
+TAP, PICTURE, LAUNCH = 1, 3, 5
+
+
+class Verdict(Enum):
+    """What to do with an update."""
+
+    ANSWER = "answer"
+    SAY_SO = "say so"  # the first beyond the budget: it is told, once
+    IGNORE = "ignore"
+
+
+class Flood:
+    """Judges updates. Albums are one picture, an order costs more than a tap; an update that is tried again costs nothing."""
+
+    def __init__(self) -> None:
+        seconds = max(1, round(clock.scaled(WINDOW)))
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._budget: RateLimitItem = RateLimitItemPerSecond(BUDGET, seconds)
+        self._once: RateLimitItem = RateLimitItemPerSecond(1, seconds)
+
+    def judge(self, update: dict[str, Any]) -> Verdict:
+        """Spends the sender's budget. Whoever has no id is let through: there is nobody to limit."""
+        person = str(lane_of(update))
+        if person == "0" or not self._first("update", str(update.get("update_id"))):
+            return Verdict.ANSWER
+        cost = self._cost(update, person)
+        if cost == 0 or self._limiter.hit(self._budget, "person", person, cost=cost):
+            return Verdict.ANSWER
+        return Verdict.SAY_SO if self._first("told", person) else Verdict.IGNORE
+
+    def _cost(self, update: dict[str, Any], person: str) -> int:
+        message, call = update.get("message"), update.get("callback_query")
+        if isinstance(call, dict):
+            press = buttons.parse(str(call.get("data")))
+            return LAUNCH if press and press.action == "run" else TAP
+        if not isinstance(message, dict) or not (message.get("photo") or message.get("document")):
+            return TAP
+        album = message.get("media_group_id")
+        return PICTURE if album is None or self._first("album", f"{person}:{album}") else 0
+
+    def _first(self, kind: str, name: str) -> bool:
+        return bool(self._limiter.hit(self._once, kind, name[:200]))
