@@ -1,22 +1,36 @@
 """The bot service's HTTP side: figures for the operator, health for the supervisor, and KIE's callbacks."""
 
+import json
+import logging
 import re
 from typing import Any
 
 from flask import Flask, Response, jsonify, request
-from peewee import PeeweeException
+from peewee import IntegrityError, PeeweeException
 
-from neurocards import attempts, db, dispatch, monitoring, outbox
+from neurocards import attempts, dispatch, monitoring, outbox, privileges
 from neurocards.config import Settings
+from neurocards.db import db, in_a_line
 from neurocards.models import NOW, Job
 
 MAX_BODY = 1 << 20
+NONCE = re.compile(r"[\w-]{1,64}", re.ASCII)
 TASK_ID = re.compile(r"[\w.-]{1,200}", re.ASCII)
+
+log = logging.getLogger(__name__)
+
+
+class Web(Flask):
+    """Flask, whose own log of an error would name the path, and so a nonce."""
+
+    def log_exception(self, exc_info: Any) -> None:
+        """Logs what failed and how."""
+        log.error("%s failed", request.endpoint, exc_info=exc_info)
 
 
 def create(settings: Settings) -> Flask:
     """The WSGI application. Bodies are limited to 1 MiB."""
-    web = Flask("neurocards")
+    web = Web("neurocards", static_folder=None)
     web.config["MAX_CONTENT_LENGTH"] = MAX_BODY
 
     @web.get("/queue_stats")
@@ -29,19 +43,30 @@ def create(settings: Settings) -> Flask:
 
     @web.get("/readyz")
     def readyz() -> Response:
-        db.schema_is_there()
+        privileges.check()
         return jsonify(status="ok")
 
     @web.post("/kie/callback/<nonce>")
     def kie_callback(nonce: str) -> Response:
-        take_callback(nonce[:64], request.get_json(silent=True), settings.admins)
+        if NONCE.fullmatch(nonce):
+            take_callback(nonce, _read(request.get_data()), settings.admins)
         return jsonify(status="ok")
 
     @web.errorhandler(PeeweeException)
     def database_away(error: PeeweeException) -> tuple[Response, int]:
+        # Not the path: it may hold a nonce.
+        log.warning("%s could not be answered: %s", request.endpoint, in_a_line(error))
         return jsonify(status="error", message="PostgreSQL is not reachable or has no tables yet"), 503
 
     return web
+
+
+def _read(body: bytes) -> Any:
+    """The body as JSON; None when it is none, or is nested only to hurt."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
 
 
 def take_callback(nonce: str, body: Any, admins: tuple[int, ...]) -> None:
@@ -51,7 +76,7 @@ def take_callback(nonce: str, body: Any, admins: tuple[int, ...]) -> None:
     fields = data if isinstance(data, dict) else {}
     task_id = fields.get("taskId") or fields.get("task_id")
     task_id = task_id if isinstance(task_id, str) and TASK_ID.fullmatch(task_id) else None
-    with db.db:
+    with db:
         attempt = attempts.named(nonce)
         if attempt is None:
             return
@@ -59,10 +84,18 @@ def take_callback(nonce: str, body: Any, admins: tuple[int, ...]) -> None:
         # The job first, as everybody does who changes both: never the other way round.
         Job.select(Job.id).where(Job.id == job_id).for_update().get()
         if task_id:
-            attempts.adopt(nonce, task_id)
+            _adopt(nonce, task_id)
         if attempt.state == "abandoned":
             outbox.alert(admins, f"late_result:{job_id}", job=job_id, task=attempt.task_id or task_id)
         free = (Job.id == job_id) & (Job.stage == "render") & Job.claim_token.is_null()
         due = Job.update(due_at=NOW, woken_at=NOW).where(free).execute()
     if due:
         dispatch.send("check", [job_id])
+
+
+def _adopt(nonce: str, task_id: str) -> None:
+    try:
+        with db.atomic():
+            attempts.adopt(nonce, task_id)
+    except IntegrityError:
+        log.warning("a callback named a task that another attempt has")
