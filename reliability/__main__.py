@@ -45,11 +45,16 @@ def keep(name: str, arguments: Sequence[str], result: Result) -> None:
     about = {
         "command": " ".join(["python -m", f"reliability.{REHEARSALS[name].program}", *arguments]),
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
-        "commit": _git("rev-parse", "--short", "HEAD") + ("+" if _git("status", "--porcelain", "-uno") else ""),
+        "commit": _git("rev-parse", "--short", "HEAD")
+        + ("+" if _git("status", "--porcelain", "-uno", *_NOT_OURS) else ""),
         "machine": f"{os.cpu_count()} cores, Python {platform.python_version()}",
     }
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps({**about, "result": result}, ensure_ascii=False, indent=1) + "\n")
+
+
+# What a rehearsal itself writes doesn't make the code another one.
+_NOT_OURS = ("--", ".", ":!RELIABILITY.md", ":!reliability/results")
 
 
 def _git(*arguments: str) -> str:
