@@ -51,7 +51,7 @@ def picture(talk: Talk, message: Message) -> None:
     draft, sent = talk.begin_draft(), Sent.of(message)
     if sent.album and sent.album == draft.data.get("album"):
         return  # The album's first photo was taken and that was said; the others come as messages of their own.
-    if talk.heard(draft, message):
+    if talk.heard(draft, message, talk.say("photo-taken")):
         return
     if open_step(draft) is Step.PHOTO or sent.refusal:
         _take(talk, draft, sent)

@@ -77,11 +77,11 @@ class Talk:
         """The open draft, or a new one that waits for a photo."""
         return self.draft() or self.keep(None, state=Step.PHOTO)
 
-    def heard(self, draft: Draft, message: Message) -> bool:
-        """Whether this very message was taken before and its answer lost: then the open question is asked again."""
+    def heard(self, draft: Draft, message: Message, *notes: str) -> bool:
+        """Whether this very message was taken before and its answer lost: then the open question is asked again, after `notes`."""
         if draft.data.get("heard") != message.message_id:
             return False
-        self.ask(draft)
+        self.ask(draft, *notes)
         return True
 
     def ask(self, draft: Draft, *notes: str, instead_of: int | None = None) -> None:

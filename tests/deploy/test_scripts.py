@@ -16,6 +16,10 @@ import pytest
 from tests.conftest import ROOT
 from tests.deploy.conftest import HERE, Machine, eventually
 
+# The tools of a VPS; a container that only runs tests may lack some.
+TOOLS = ("curl", "flock", "git", "ps")
+pytestmark = pytest.mark.skipif(not all(map(shutil.which, TOOLS)), reason=f"needs {', '.join(TOOLS)}")
+
 BOT = "neurocards-bot-webhook.service"
 BROKEN_BOT = "import sys\nsys.exit('broken')\n"
 NEXT_MIGRATION = 'def up(migrator, db):\n    """A table more."""\n    db.execute_sql("CREATE TABLE next (id int)")\n'
