@@ -3,6 +3,7 @@
 PYTHON ?= python3
 RUN := .venv/bin/python -m
 PIP_TOOLS := pip-tools==7.6.2
+PIP_AUDIT := pip-audit==2.10.1
 COMPILE := --quiet --generate-hashes --allow-unsafe --strip-extras \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
@@ -12,10 +13,10 @@ override TEXT := $(value TEXT)
 export PHOTO TEXT
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test check lint format migrate chaos crash-sweep coverage requirements clean distclean environment
+.PHONY: help setup demo dev test check lint format migrate chaos crash-sweep reliability coverage requirements audit-dependencies clean distclean environment
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
 
 setup: environment ## make .venv with everything installed (the targets below do it by themselves)
 	@echo "setup: .venv is up to date"
@@ -53,6 +54,9 @@ crash-sweep: environment ## kill before and after every I/O call of everything; 
 chaos: environment ## let orders flow while everything is killed: JOBS=200 SEED=1
 	@$(RUN) reliability.chaos --jobs $(or $(JOBS),200) --seed $(or $(SEED),1)
 
+reliability: environment ## put every promise to the test, for hours, and fill RELIABILITY.md; ARGS="--quick" is the short set, ARGS=NAME one
+	@$(RUN) reliability $(ARGS)
+
 coverage: environment ## run all tests and show which lines they miss
 	@$(RUN) pytest -n 3 --dist worksteal --cov --cov-report=term-missing:skip-covered $(ARGS)
 
@@ -61,6 +65,11 @@ requirements: ## compile requirements*.txt anew from the .in files
 	var/pip-tools/bin/python -m pip install --quiet $(PIP_TOOLS)
 	CUSTOM_COMPILE_COMMAND="make requirements" var/pip-tools/bin/pip-compile $(COMPILE) -o requirements.txt requirements.in
 	CUSTOM_COMPILE_COMMAND="make requirements" var/pip-tools/bin/pip-compile $(COMPILE) -o requirements-dev.txt requirements-dev.in
+
+audit-dependencies: ## look the pinned packages up among known vulnerabilities; fails too where these can't be reached
+	$(PYTHON) -m venv var/pip-audit
+	var/pip-audit/bin/python -m pip install --quiet $(PIP_AUDIT)
+	var/pip-audit/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements-dev.txt
 
 clean: ## remove caches and the files of ended local runs, a developer's database too
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

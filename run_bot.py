@@ -14,7 +14,7 @@ import waitress
 from pydantic import SecretStr
 
 import handlers
-from neurocards import clock, db, dispatch, logs, outbox, web
+from neurocards import clock, db, dispatch, logs, outbox, privileges, web
 from neurocards.clients import telegram
 from neurocards.config import Settings, load_or_exit
 from neurocards.errors import ProviderError
@@ -61,7 +61,7 @@ def serve(settings: Settings, news: threading.Event) -> None:
 def run(settings: Settings, news: threading.Event, stop: threading.Event) -> None:
     """Takes updates until `stop` is set, then finishes what is being handled."""
     url = settings.database_url.get_secret_value()
-    db.wait_until_ready(db.schema_is_there, url, patience=lambda: not stop.is_set())
+    db.wait_until_ready(privileges.check, url, patience=lambda: not stop.is_set())
     bot = telegram.connect(settings.bot_token.get_secret_value(), settings.telegram_api_url)
     handlers.register(bot, handlers.Context(settings))
     lanes = Lanes(partial(admit, Flood(), bot), partial(sorry, bot, settings))

@@ -143,10 +143,11 @@ def _say_of(bot: TeleBot, update: dict[str, Any], key: str) -> None:
     """Takes the update raw, since telebot may be what choked on it, and never raises: it must not cost the next update."""
     part = _inner(update, "message") or _inner(update, "callback_query")
     chat, person = _inner(_inner(part, "message") or part, "chat"), _inner(part, "from")
-    if chat.get("type") != "private" or "id" not in chat:
+    code = person.get("language_code")
+    if chat.get("type") != "private" or not isinstance(chat.get("id"), int):
         return
     try:
-        bot.send_message(chat["id"], say(key, start.language_of(person.get("language_code"))))
+        bot.send_message(chat["id"], say(key, start.language_of(code if isinstance(code, str) else None)))
     except (ApiTelegramException, ProviderError) as error:
         log.warning("%s was not delivered: %s", key, error)
 

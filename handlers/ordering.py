@@ -20,8 +20,9 @@ def run(talk: Talk, call: CallbackQuery, press: Press) -> None:
     """Launches what the summary showed; its message becomes the order's card."""
     try:
         order = orders.place(talk.user_id, talk.chat_id, press.id, int(press.last), _card_message(call))
-    except AlreadyOrdered:
+    except AlreadyOrdered as already:
         talk.answer(call, "toast-running")
+        orders.show_again(already.order_id)
     except NotEnoughCredits as short:
         talk.answer(call, "toast-not-enough", price=short.price, balance=short.balance)
         screen = not_enough(press, short, talk.language, talk.context.settings.support_contact)
@@ -126,7 +127,7 @@ def repeat(talk: Talk, call: CallbackQuery, press: Press) -> None:
     draft: Draft = orders.repeat(talk.user_id, talk.chat_id, press.id)
     step = reachable(draft.data, OPENED_AT[press.action])
     if step is not Step.CONFIRM:
-        draft = talk.keep(state=step)
+        draft = talk.keep(draft, state=step)
     talk.answer(call)
     talk.ask(draft)
     talk.close(left)

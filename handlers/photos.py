@@ -51,7 +51,7 @@ def picture(talk: Talk, message: Message) -> None:
     draft, sent = talk.begin_draft(), Sent.of(message)
     if sent.album and sent.album == draft.data.get("album"):
         return  # The album's first photo was taken and that was said; the others come as messages of their own.
-    if talk.heard(draft, message):
+    if talk.heard(draft, message, talk.say("photo-taken")):
         return
     if open_step(draft) is Step.PHOTO or sent.refusal:
         _take(talk, draft, sent)
@@ -60,7 +60,9 @@ def picture(talk: Talk, message: Message) -> None:
 
 
 def _offer(talk: Talk, draft: Draft, sent: Sent) -> None:
-    draft = talk.keep(state=open_step(draft), album=sent.album, pending=[sent.file_id, sent.message_id, sent.caption])
+    draft = talk.keep(
+        draft, state=open_step(draft), album=sent.album, pending=[sent.file_id, sent.message_id, sent.caption]
+    )
     text = talk.say("photo-replace-both" if sent.caption else "photo-replace")
     shown = talk.show(Screen(text, replace_rows(draft, talk.language)), reply_to=sent.message_id)
     # Nothing is launched while it is open which photo is meant.
@@ -83,7 +85,7 @@ def _take(talk: Talk, draft: Draft, sent: Sent, instead_of: int | None = None) -
         message_id = talk.tell("photo-looking", instead_of=instead_of)
         photo = normalise_photo(talk.context.download(talk.bot, sent.file_id, MAX_PHOTO_BYTES))
     except BadPhoto as problem:
-        draft = talk.keep(state=open_step(draft), album=sent.album)
+        draft = talk.keep(draft, state=open_step(draft), album=sent.album)
         talk.ask(draft, talk.say(f"photo-{problem.reason}"), instead_of=message_id)
         return
     photo_id = orders.save_photo(talk.user_id, photo.jpeg, photo.width, photo.height)
@@ -96,7 +98,7 @@ def _keep(talk: Talk, draft: Draft, sent: Sent, photo_id: int, message_id: int |
     answers = {"photo_id": photo_id, "album": album, "heard": sent.message_id, "pending": None, **caption}
     # Replacing a photo answers no open question, unless the caption does.
     moves = open_step(draft) is Step.PHOTO or (open_step(draft) is Step.DESCRIPTION and caption)
-    after = talk.advance(draft, **answers) if moves else talk.keep(state=open_step(draft), **answers)
+    after = talk.advance(draft, **answers) if moves else talk.keep(draft, state=open_step(draft), **answers)
     talk.ask(after, *notes, instead_of=message_id)
 
 

@@ -24,7 +24,7 @@ def start(talk: Talk, _message: Message) -> None:
         talk.show(Screen(_unfinished(talk, draft), continue_rows(draft, talk.language)))
     else:
         balance = [] if talk.new else [talk.say("welcome-balance", balance=talk.credits)]
-        talk.ask(talk.keep(state=Step.PHOTO), talk.say("welcome"), *balance)
+        talk.ask(talk.keep(draft, state=Step.PHOTO), talk.say("welcome"), *balance)
 
 
 def _unfinished(talk: Talk, draft: Draft) -> Html:
@@ -37,7 +37,7 @@ def begin_anew(talk: Talk, call: CallbackQuery, _press: Press) -> None:
     talk.answer(call)
     left, message_id = talk.draft(), pressed_message(call)
     drafts.clear(talk.chat_id, talk.user_id)
-    talk.ask(talk.keep(state=Step.PHOTO), instead_of=message_id)
+    talk.ask(talk.keep(None, state=Step.PHOTO), instead_of=message_id)
     talk.close(left, besides=message_id)
 
 

@@ -61,24 +61,27 @@ class Talk:
         """The person's open draft."""
         return drafts.find(self.chat_id, self.user_id)
 
-    def keep(self, *, state: str, **answers: Any) -> Draft:
-        """Writes answers (None removes one) and opens the question `state`."""
-        return drafts.save(self.chat_id, self.user_id, state=state, **answers)
+    def keep(self, draft: Draft | None, *, state: str, **answers: Any) -> Draft:
+        """Writes answers (None removes one) and opens the question `state`; with no draft in a new one.
+
+        Raises StaleButton when the draft has ended meanwhile. The update is then tried again, and finds what there is now.
+        """
+        return drafts.save(self.chat_id, self.user_id, of=draft.id if draft else None, state=state, **answers)
 
     def advance(self, draft: Draft, **answers: Any) -> Draft:
         """Writes answers and opens the first question that has none."""
         merged = {key: value for key, value in {**draft.data, **answers}.items() if value is not None}
-        return self.keep(state=first_open(merged), **answers)
+        return self.keep(draft, state=first_open(merged), **answers)
 
     def begin_draft(self) -> Draft:
         """The open draft, or a new one that waits for a photo."""
-        return self.draft() or self.keep(state=Step.PHOTO)
+        return self.draft() or self.keep(None, state=Step.PHOTO)
 
-    def heard(self, draft: Draft, message: Message) -> bool:
-        """Whether this very message was taken before and its answer lost: then the open question is asked again."""
+    def heard(self, draft: Draft, message: Message, *notes: str) -> bool:
+        """Whether this very message was taken before and its answer lost: then the open question is asked again, after `notes`."""
         if draft.data.get("heard") != message.message_id:
             return False
-        self.ask(draft)
+        self.ask(draft, *notes)
         return True
 
     def ask(self, draft: Draft, *notes: str, instead_of: int | None = None) -> None:

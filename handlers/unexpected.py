@@ -23,7 +23,7 @@ def anything(talk: Talk, message: Message) -> None:
     if (album and album == draft.data.get("album")) or talk.heard(draft, message):
         return
     if album:  # of videos or songs: one word for all of it
-        draft = talk.keep(state=open_step(draft), album=album)
+        draft = talk.keep(draft, state=open_step(draft), album=album)
     if message.content_type == "text":
         note = "unexpected-text-photo" if open_step(draft) is Step.PHOTO else "unexpected-text"
     else:

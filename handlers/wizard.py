@@ -61,7 +61,7 @@ def _too_long(talk: Talk, draft: Draft, message: Message, step: Step, text: str)
     if length <= most:
         return False
     cut_off = units(message.text) >= FULL_MESSAGE
-    draft = talk.keep(state=step, long=[message.date, length] if cut_off else None)
+    draft = talk.keep(draft, state=step, long=[message.date, length] if cut_off else None)
     note = talk.say("text-long", n=length, max=most)
     talk.ask(draft, note, instead_of=draft.data.get("asked") if goes_on else None)
     return True
@@ -72,7 +72,7 @@ def _too_long(talk: Talk, draft: Draft, message: Message, step: Step, text: str)
 
 def go(talk: Talk, call: CallbackQuery, press: Press, draft: Draft) -> None:
     """To another question, back or on."""
-    talk.ask(talk.keep(state=reachable(draft.data, press.last)), instead_of=pressed_message(call))
+    talk.ask(talk.keep(draft, state=reachable(draft.data, press.last)), instead_of=pressed_message(call))
 
 
 def template(talk: Talk, call: CallbackQuery, press: Press, draft: Draft) -> None:
@@ -88,7 +88,7 @@ def wish(talk: Talk, call: CallbackQuery, press: Press, draft: Draft) -> None:
         talk.ask(draft, instead_of=pressed_message(call))
         return
     wishes = with_chip(draft.data.get("wishes", ""), press.arguments[1], press.last == "1", talk.language)
-    talk.ask(talk.keep(state=Step.WISHES, wishes=wishes), instead_of=pressed_message(call))
+    talk.ask(talk.keep(draft, state=Step.WISHES, wishes=wishes), instead_of=pressed_message(call))
 
 
 def skip(talk: Talk, call: CallbackQuery, _press: Press, draft: Draft) -> None:

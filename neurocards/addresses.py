@@ -1,7 +1,8 @@
 """Which addresses we connect to. A vendor names the URL of its result, so that URL must not lead into our own network.
 
-The check is made on the connected socket, before anything is sent: a name can't resolve to one address for the check
-and to another for the request. A configured proxy resolves names itself; then the proxy is the guard.
+Looked at twice: the name before anything is connected, so that not even a handshake reaches a neighbour, and the connected socket
+before anything is sent, since a name can resolve to one address for the check and to another for the request. A configured proxy
+resolves names itself: what looks inside from here isn't handed to it, for the rest the proxy is the guard.
 """
 
 import ipaddress
@@ -9,12 +10,18 @@ import socket
 from typing import Any
 from urllib.parse import urlsplit
 
+from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 MAX_URL_LENGTH = 2048
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# What is handed out to hosts on the internet; all other IPv6 is local, obsolete or unassigned.
+_UNICAST = ipaddress.ip_network("2000::/3")
+# Not for the likes of us, though some versions of Python take it for public: protocol assignments, old 6to4 relays, documentation,
+# and the address at which a cloud (Azure) answers its own machines.
+_RESERVED = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20", "168.63.129.16/32")))
 
 
 class PrivateAddress(OSError):
@@ -28,7 +35,9 @@ def is_public(address: str) -> bool:
         nat64 = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else None
         if inner := ip.ipv4_mapped or ip.sixtofour or nat64:
             return is_public(str(inner))
-    return ip.is_global and not ip.is_multicast
+        if ip not in _UNICAST:
+            return False
+    return ip.is_global and not ip.is_multicast and not any(ip in network for network in _RESERVED)
 
 
 def is_web_url(url: object) -> bool:
@@ -44,7 +53,7 @@ def is_web_url(url: object) -> bool:
 
 
 def leads_inside(url: str) -> bool:
-    """Whether the host of a configured URL is on a private network or this machine. False when the name is unknown."""
+    """Whether an address of a URL's host is on a private network or this machine. False when the name is unknown."""
     try:
         found = socket.getaddrinfo(urlsplit(url).hostname, None, type=socket.SOCK_STREAM)
     except OSError:
@@ -78,7 +87,13 @@ class _PublicHTTPSPool(HTTPSConnectionPool):
 
 
 class PublicAdapter(HTTPAdapter):
-    """Connects to public addresses only. Raises PrivateAddress, wrapped by the libraries between."""
+    """Connects to public addresses only. Raises PrivateAddress, which the libraries between may have wrapped."""
+
+    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
+        """Sends the request unless its host, as the library will read it, is inside."""
+        if leads_inside(str(request.url)):
+            raise PrivateAddress("not a public address")
+        return super().send(request, *args, **kwargs)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Makes the pools whose connections look where they lead."""

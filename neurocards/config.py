@@ -71,6 +71,9 @@ class DatabaseSettings(BaseSettings):
         description="a PostgreSQL address such as postgresql://user:password@host:5432/neurocards"
     )
     db_pool_size: int = Field(7, ge=2, le=100, description="connections one process may hold, 2 to 100")
+    app_role: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")] | None = Field(
+        None, description="the name of a PostgreSQL role, in small letters"
+    )
     time_scale: float = Field(1.0, gt=0, le=10_000, description="a number above 0 by which every delay is divided")
     log_dir: Annotated[str, AfterValidator(_writable)] | None = Field(
         None, description="a folder that can be written to; empty: standard output"

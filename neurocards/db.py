@@ -7,14 +7,14 @@ no transaction is open during a call to a vendor.
 import logging
 import time
 from collections.abc import Callable
-from contextlib import closing
 from typing import Self, TypeVar
 from urllib.parse import urlsplit
 
 import stamina
-from peewee import InterfaceError, OperationalError, PeeweeException, ProgrammingError
+from peewee import InterfaceError, OperationalError, PeeweeException
 from playhouse.db_url import parse
 from playhouse.pool import MaxConnectionsExceeded, PooledPostgresqlDatabase
+from psycopg2 import errorcodes
 
 log = logging.getLogger(__name__)
 
@@ -84,15 +84,23 @@ def wait_until_ready(ready: Callable[[], None], url: str, patience: Callable[[],
         try:
             ready()
             break
-        except ProgrammingError:
-            log.warning("waiting for the tables: run python3 scripts/migrate_db.py")
         except PeeweeException as error:
-            reason = str(error).splitlines()[0]
-            log.warning("waiting for PostgreSQL at %s:%s: %s", address.hostname, address.port or 5432, reason)
+            log.warning("waiting for PostgreSQL at %s:%s: %s", address.hostname, address.port or 5432, in_a_line(error))
         time.sleep(1)
 
 
-def schema_is_there() -> None:
-    """Raises a PeeweeException unless the tables exist."""
-    with db, closing(db.execute_sql("SELECT 1 FROM jobs LIMIT 1")):
-        pass
+def sqlstate(error: PeeweeException) -> str | None:
+    """PostgreSQL's own code of an error, such as `errorcodes.UNDEFINED_TABLE`; None when it isn't the server's."""
+    return getattr(getattr(error, "orig", None), "pgcode", None)
+
+
+def in_a_line(error: PeeweeException) -> str:
+    """What an operator should know of a database error, and do about it when it is one that an operator can cause."""
+    code = sqlstate(error)
+    if code == errorcodes.UNDEFINED_TABLE:
+        return "there are no tables yet: run python3 scripts/migrate_db.py"
+    line = str(error).partition("\n")[0]
+    if code == errorcodes.INSUFFICIENT_PRIVILEGE:
+        role = db.connect_params.get("user", "this role")
+        return f"{line}, as {role}: migrations are the owner's to run, with APP_ROLE for the role of bot and workers"
+    return line

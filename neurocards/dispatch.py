@@ -10,7 +10,7 @@ from typing import Any
 
 import dramatiq
 from dramatiq.brokers.redis import RedisBroker
-from dramatiq.errors import BrokerConnectionError
+from dramatiq.errors import BrokerConnectionError, DecodeError
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
@@ -18,6 +18,10 @@ from redis.retry import Retry
 from neurocards.errors import JobFailed, LostClaim
 
 log = logging.getLogger(__name__)
+
+
+# As many rows as one message may name.
+MOST_ROWS = 100
 
 
 @dataclass(frozen=True)
@@ -41,11 +45,56 @@ MESSAGES = {
 }
 
 
+class StrictBroker(RedisBroker):
+    """Dramatiq's broker, but for what is in a queue and is no message of ours: it is passed over.
+
+    Left to itself the library halts a queue for seconds at what it can't read, and a message of an unheard-of queue ends a thread for good.
+    """
+
+    def do_fetch(self, queue_name: str, *arguments: Any) -> list[bytes]:
+        """The library's command of that name. What is passed over stays with this process and is deleted with Redis's data."""
+        fetched = self._dispatch("fetch")(queue_name, *arguments)
+        ours = [data for data in fetched if _is_ours(data, queue_name)]
+        if len(ours) < len(fetched):
+            log.error("%s messages in queue %s are none of ours", len(fetched) - len(ours), queue_name)
+        return ours
+
+
+def _is_ours(data: bytes, queue: str) -> bool:
+    try:
+        message: dramatiq.Message[None] = dramatiq.Message.decode(data)
+    except DecodeError:
+        return False
+    name, options = message.actor_name, message.options
+    return (
+        isinstance(name, str)
+        and name in MESSAGES
+        and MESSAGES[name].queue == queue == message.queue_name
+        and len(message.args) == 1
+        and _names_rows(message.args[0], several=name == "check")
+        and message.kwargs == {}
+        and isinstance(options, dict)
+        and options.keys() == {"redis_message_id"}
+        and isinstance(options["redis_message_id"], str)
+        and isinstance(message.message_id, str)
+    )
+
+
+def _names_rows(argument: object, several: bool) -> bool:
+    if several:
+        return (
+            isinstance(argument, list)
+            and len(argument) <= MOST_ROWS
+            and all(_names_rows(row, several=False) for row in argument)
+        )
+    return type(argument) is int and 0 < argument < 2**63
+
+
 def make_broker(redis_url: str, middleware: list[dramatiq.Middleware]) -> RedisBroker:
     """A broker that notices a dead worker in 15 s instead of a minute and more, and has no retry loop of its own."""
     # One immediate retry for a connection that went stale: whoever sends has a customer waiting, and the sweep as a safety net.
     patience = {"socket_timeout": 10, "socket_connect_timeout": 2, "retry": Retry(NoBackoff(), 1)}
-    broker = RedisBroker(
+    broker = StrictBroker(
         url=redis_url, middleware=middleware, heartbeat_timeout=15_000, maintenance_chance=100_000, **patience
     )
     for queue in {kind.queue for kind in MESSAGES.values()}:

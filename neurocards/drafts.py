@@ -3,6 +3,7 @@
 from typing import Any
 
 from neurocards.db import db
+from neurocards.errors import StaleButton
 from neurocards.models import NOW, Draft
 
 KEEP = object()
@@ -14,11 +15,17 @@ def find(chat_id: int, user_id: int) -> Draft | None:
         return Draft.get_or_none((Draft.chat_id == chat_id) & (Draft.user_id == user_id))
 
 
-def save(chat_id: int, user_id: int, *, state: object = KEEP, **data: Any) -> Draft:
-    """Merges `data` into the draft (a None removes the key) and sets its state; makes the draft when there is none."""
+def save(chat_id: int, user_id: int, *, of: int | None = None, state: object = KEEP, **data: Any) -> Draft:
+    """Merges `data` into the draft (a None removes the key) and sets its state; makes the draft when there is none.
+
+    `of` is the id of the draft that the data belong to. Raises StaleButton, with nothing written, when that one has ended: another
+    bot process may have been at the same update.
+    """
     with db:
         Draft.insert(chat_id=chat_id, user_id=user_id, data={}, version=0).on_conflict_ignore().execute()
         draft = Draft.select().where((Draft.chat_id == chat_id) & (Draft.user_id == user_id)).for_update().get()
+        if of is not None and draft.id != of:
+            raise StaleButton("the draft has ended")
         draft.data = {key: value for key, value in {**draft.data, **data}.items() if value is not None}
         draft.state = draft.state if state is KEEP else state
         draft.version += 1

@@ -44,14 +44,17 @@ def unhandled(in_hand: Collection[int] = (), most: int = 1000) -> list[InboxUpda
         return list(oldest.limit(max(0, most)))
 
 
-def taken_up(update_id: int) -> int:
-    """Counts, before the update is handled, how often that was begun: one that kills the bot is not fed to it for ever."""
+def taken_up(update_id: int, again: bool = False) -> int | None:
+    """Counts, before the update is handled, how often that was begun: one that kills the bot is not fed to it for ever.
+
+    Another try of the same bot (`again`) is not counted. None when the update has been handled: another bot process had it in
+    hand too for a while, or our own word of it arrived after all.
+    """
     with db:
-        this = InboxUpdate.update_id == update_id
-        rows = (
-            InboxUpdate.update(attempts=InboxUpdate.attempts + 1).where(this).returning(InboxUpdate.attempts).execute()
-        )
-        return next((row.attempts for row in rows), 1)
+        this = (InboxUpdate.update_id == update_id) & InboxUpdate.handled_at.is_null()
+        once_more = InboxUpdate.attempts + int(not again)
+        rows = InboxUpdate.update(attempts=once_more).where(this).returning(InboxUpdate.attempts).execute()
+        return next((row.attempts for row in rows), None)
 
 
 def handled(update_id: int) -> None:

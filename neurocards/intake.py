@@ -20,6 +20,7 @@ from peewee import PeeweeException
 
 from neurocards import inbox
 from neurocards.classifiers import classify
+from neurocards.clients.updates import Unreadable, readable
 from neurocards.db import Unreachable
 from neurocards.errors import ProviderError
 from neurocards.logs import Redactor
@@ -110,22 +111,25 @@ class Lanes:
     def _attempt(self, row: InboxUpdate, tries: int) -> float | None:
         """None when the update is done with, else how long to wait before the next try."""
         try:
-            if tries == 1 and inbox.taken_up(row.update_id) > TRIES:
+            begun = inbox.taken_up(row.update_id, again=tries > 1)
+            if begun is None:
+                return None
+            if tries == 1 and begun > TRIES:
                 return self._set_aside(row, f"the bot ended {TRIES} times while it was at this update")
-            self._handle(json.loads(row.body))
+            self._handle(readable(json.loads(row.body)))
             inbox.handled(row.update_id)
         except Unreachable as error:
             log.warning("update %s waits for PostgreSQL: %s", row.update_id, str(error).splitlines()[0])
             return 0.5
-        except ProviderError as error:
-            return self._telegram_failed(row, error, tries)
+        except (ProviderError, Unreadable) as error:
+            return self._not_answered(row, error, tries)
         except Exception as error:
             # The bot's edge: a bug in one answer must cost neither the update nor the lane.
             log.exception("update %s could not be handled (try %s)", row.update_id, tries)
             return self._set_aside(row, f"{type(error).__name__}: {error}") if tries >= TRIES else 0.2
         return None
 
-    def _telegram_failed(self, row: InboxUpdate, error: ProviderError, tries: int) -> float | None:
+    def _not_answered(self, row: InboxUpdate, error: ProviderError | Unreadable, tries: int) -> float | None:
         failure = classify(error)
         if failure.category in ("RATE_LIMIT", "TEMPORARY") and tries < 10 * TRIES:
             return failure.retry_after or min(2.0**tries, PATIENCE)

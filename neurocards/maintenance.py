@@ -85,7 +85,11 @@ def reclaim(app: App) -> None:
 def _take_back(app: App, which: Expression, reason: str, crashed: bool = True) -> None:
     with db:
         stuck = (
-            Job.select().where(Job.claim_token.is_null(False) & which).limit(BATCH).for_update("FOR UPDATE SKIP LOCKED")
+            Job.select()
+            .where(Job.claim_token.is_null(False) & which)
+            .order_by(Job.id)
+            .limit(BATCH)
+            .for_update("FOR UPDATE SKIP LOCKED")
         )
         for job in stuck:
             log.warning("job %s taken back in %s: %s", job.id, job.stage, reason)
@@ -129,7 +133,8 @@ def expire(app: App) -> None:
     """Fails and refunds jobs past their deadline. A video that comes later is not sent."""
     overdue = Job.status.in_(jobs.OPEN) & Job.claim_token.is_null() & (Job.deadline_at <= NOW)
     with db:
-        for job in Job.select().where(overdue).limit(BATCH).for_update("FOR UPDATE SKIP LOCKED"):
+        late = Job.select().where(overdue).order_by(Job.id).limit(BATCH).for_update("FOR UPDATE SKIP LOCKED")
+        for job in late:
             _apart(job, lambda job: _too_late(app, job))
 
 

@@ -9,6 +9,7 @@ import threading
 import time
 import zlib
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urljoin
@@ -17,6 +18,7 @@ import av
 import pillow_heif
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
+from neurocards import mp4
 from neurocards.addresses import is_web_url
 from neurocards.errors import BadPhoto, BadVideo, ProviderError
 from neurocards.transport import Answer, Call, TooLarge, TooSlow, receive
@@ -40,10 +42,15 @@ THUMBNAIL_SIDE = 320
 
 _SIGNATURE = re.compile(rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF....WEBP", re.DOTALL)
 # What decoders raise on damaged bytes.
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, RuntimeError, LookupError, TypeError, struct.error, zlib.error)
+_DAMAGE = (
+    OSError, SyntaxError, ValueError, EOFError, RuntimeError, LookupError, TypeError, AssertionError, struct.error, zlib.error,
+)  # fmt: skip
 _BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 _NO_VIDEO = re.compile(r"text/|application/(json|xml|xhtml)|image/|audio/")
-# Decoded, a photo of 50 megapixels takes 200 MB; two at a time are enough for everyone.
+# A progressive JPEG has about ten scans. Each costs a pass over the whole picture, for as little as twelve bytes.
+MAX_SCANS = 200
+_SCAN = b"\xff\xda"
+# Decoded, a photo of 50 megapixels takes 200 MB (a WEBP four times that); two at a time are enough for everyone.
 _decoding = threading.BoundedSemaphore(2)
 
 
@@ -94,6 +101,8 @@ def _opened(data: bytes) -> Image.Image:
     else:
         image = Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP"))
         _check_size(*image.size)
+        if image.format == "JPEG" and data.count(_SCAN) > MAX_SCANS:
+            raise BadPhoto("broken")
     if image.mode.startswith("I"):
         # 16-bit grey: a plain conversion would turn everything above 255 white.
         image = image.convert("I").point(lambda value: value * (1 / 257)).convert("L")
@@ -211,9 +220,12 @@ def _may_be_video(head: Answer) -> bool:
 def probe_video(path: Path) -> Video:
     """Reads that a file is an MP4 with pictures that move. Raises BadVideo with the reason."""
     try:
-        # Only this one format: others, such as playlists, could send the decoder to files and addresses of their own.
-        with path.open("rb") as file, av.open(file, "r", format="mp4") as container:
-            return _probed(container)
+        with path.open("rb") as file:
+            mp4.check_tables(file, path.stat().st_size)
+            file.seek(0)
+            # Only this one format: others, such as playlists, could send the decoder to files and addresses of their own.
+            with av.open(file, "r", format="mp4") as container:
+                return _probed(container)
     except (av.FFmpegError, *_DAMAGE) as error:
         log.info("a result could not be read as a video: %s", type(error).__name__)
         raise BadVideo("not a video") from None
@@ -231,23 +243,26 @@ def _probed(container: av.container.InputContainer) -> Video:
     duration = float((container.duration or 0) / av.time_base)
     if not MIN_VIDEO_SECONDS < duration < MAX_VIDEO_SECONDS:
         raise BadVideo(f"of an odd length, {duration:g} s")
-    if _ends_early(container, stream):
-        raise BadVideo("cut off")
-    # The very first frame is often the photo itself; one a second in shows what the video makes of it.
-    container.seek(int(min(1.0, duration / 2) * av.time_base))
-    frame = next(container.decode(stream), None)
+    frame = _walked(container, stream, min(1.0, duration / 2))
     if frame is None:
         raise BadVideo("no picture in it")
     return Video(width, height, duration, _thumbnail(frame.to_image()))
 
 
-def _ends_early(container: av.container.InputContainer, stream: av.VideoStream) -> bool:
-    """Whether the pictures stop well before the time the header promises: half a file opens like a whole one."""
-    if not (stream.duration and stream.time_base):
-        return False
-    begin = stream.start_time or 0
-    last = max((packet.pts for packet in container.demux(stream) if packet.pts is not None), default=begin)
-    return last - begin < stream.duration * 0.8
+def _walked(container: av.container.InputContainer, stream: av.VideoStream, wanted: float) -> av.VideoFrame | None:
+    """The picture `wanted` seconds in, or the last before it: the very first is often the photo itself.
+
+    Goes on to the end all the same, since half a file opens like a whole one. Never seeks, which lying tables can make endless.
+    """
+    frame, base = None, stream.time_base or Fraction(1, 1)
+    begin = last = stream.start_time or 0
+    for packet in container.demux(stream):
+        if frame is None or (last - begin) * base < wanted:
+            frame = next(reversed(packet.decode()), frame)
+        last = max(last, packet.pts or begin)
+    if stream.time_base and last - begin < (stream.duration or 0) * 0.8:
+        raise BadVideo("cut off")
+    return frame
 
 
 def _thumbnail(image: Image.Image) -> bytes:

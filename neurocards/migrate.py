@@ -9,6 +9,7 @@ from pathlib import Path
 
 from playhouse.migrations import Runner
 
+from neurocards import privileges
 from neurocards.db import db
 from neurocards.leadership import MIGRATION
 
@@ -16,13 +17,23 @@ SCHEMA = Path(__file__).parent.parent / "schema.sql"
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-def migrate() -> list[str]:
-    """Brings the database up to date in one transaction and returns the names of the migrations applied; empty: it was."""
+def migrate(app_role: str | None = None) -> list[str]:
+    """Brings the database up to date in one transaction and returns the names of the migrations applied; empty: it was.
+
+    `app_role` is then granted what bot and workers need, and nothing else. Raises ConfigurationMistake when that can't be.
+    """
     with db:
         with closing(db.execute_sql("SELECT pg_advisory_xact_lock(%s)", (MIGRATION,))):
             pass
-        runner = Runner(db, str(MIGRATIONS))
-        if runner.History.table_exists() or db.table_exists("jobs"):
-            return runner.up()
-        db.execute_sql(SCHEMA.read_text(encoding="utf-8").replace("%", "%%"))
-        return runner.fake()
+        applied = _brought_up()
+        if app_role:
+            privileges.grant(app_role)
+        return applied
+
+
+def _brought_up() -> list[str]:
+    runner = Runner(db, str(MIGRATIONS))
+    if runner.History.table_exists() or db.table_exists("jobs"):
+        return runner.up()
+    db.execute_sql(SCHEMA.read_text(encoding="utf-8").replace("%", "%%"))
+    return runner.fake()

@@ -126,6 +126,15 @@ def _why_gone(user_id: int, draft_key: str) -> StaleButton | AlreadyOrdered:
     return AlreadyOrdered(order.id) if order else StaleButton("the draft has changed or ended")
 
 
+def show_again(order_id: int) -> None:
+    """Has the order's card drawn soon, as things stand then: whoever confirms once more has not seen it.
+
+    The bot may have died between the order and its card, and the message that asks for the card been lost as well.
+    """
+    with db:
+        outbox.redraw_card(order_id)
+
+
 def cancel(user_id: int, order_id: int) -> int:
     """Withdraws the order's jobs that no worker has taken up, with their credits, and returns how many.
 

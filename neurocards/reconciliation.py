@@ -22,13 +22,15 @@ Ids = tuple[Any, ...]
 MADE_ANYWAY = re.compile(r"fault false_error, made ([\w.-]+)")
 JOB_OF_VIDEO = re.compile(r"v1:file:(\d+)")
 ENDED = ("done", "failed", "cancelled")
+# How a job's history says that its video was taken for delivered, and how often Telegram must then have said nothing to a sending.
+GIVEN_UP, SENDINGS = "not handed over", 2
 
 BOOKS = {
     "jobs": "SELECT id, order_id, status FROM jobs ORDER BY id",
     "orders": "SELECT id, count FROM orders ORDER BY id",
     "attempts": "SELECT job_id, n, nonce, task_id, state FROM provider_attempts ORDER BY job_id, n",
     "entries": "SELECT job_id, kind FROM ledger_entries WHERE job_id IS NOT NULL",
-    "moves": "SELECT job_id, from_stage, to_stage FROM job_events WHERE from_stage = 'deliver' ORDER BY id",
+    "moves": "SELECT job_id, from_stage, to_stage, reason FROM job_events WHERE from_stage = 'deliver' ORDER BY id",
 }
 
 
@@ -51,6 +53,7 @@ class Match:
     double_paid_jobs: Ids  # KIE took credits for more than one task of theirs
     duplicate_videos: Ids  # jobs, once for each copy beyond the first
     late_videos: Ids  # refunded, and the video came all the same: its sending was never answered
+    unsent_videos: Ids  # taken for delivered after two sendings without an answer, neither of which had arrived
 
     repeated_nonces: Ids  # an attempt that was sent more than once
     strange_tasks: Ids  # made for a nonce that no attempt has: asked for before the intent was committed
@@ -85,6 +88,7 @@ def match(books: Mapping[str, list[Row]], entries: Iterable[Entry]) -> Match:
         videos=sent.total(),
         **_of_tasks(books, tasks, journal),
         **_of_videos(books, sent),
+        **_without_video(books, sent, journal),
         **_of_money(books),
     )
 
@@ -143,7 +147,7 @@ def _videos(journal: Iterable[Entry]) -> Counter[int]:
     for entry in journal:
         request = entry["request"]
         if entry["endpoint"] == "sendVideo" and entry["status"] == 200 and isinstance(request.get("video"), dict):
-            job = JOB_OF_VIDEO.search(str(request.get("reply_markup")))
+            job = _job_of(entry)
             sent[int(job[1]) if job else 0] += 1
     return sent
 
@@ -178,14 +182,31 @@ def _of_videos(books: Mapping[str, list[Row]], sent: Counter[int]) -> dict[str, 
     # Each move from delivering to delivering is a sending that failed, wasn't answered, or whose worker died: one more may follow.
     again = Counter(row["job_id"] for row in books["moves"] if row["to_stage"] == "deliver")
     refunded = [row["id"] for row in books["jobs"] if row["status"] in ("failed", "cancelled") and sent[row["id"]]]
-    done = [row["id"] for row in books["jobs"] if row["status"] == "done"]
     return {
         "duplicate_videos": tuple(job for job, times in sorted(sent.items()) for _ in range(times - 1)),
         "late_videos": tuple(job for job in refunded if again[job]),
         "needless_copies": tuple(job for job, times in sorted(sent.items()) if times > 1 + again[job]),
         "refunded_with_video": tuple(job for job in refunded if not again[job]),
-        "done_without_video": tuple(job for job in done if not sent[job]),
     }
+
+
+def _without_video(books: Mapping[str, list[Row]], sent: Counter[int], journal: Iterable[Entry]) -> dict[str, Ids]:
+    """Done, and Telegram took no video. It may have refused it (a customer who blocked the bot), or never said a word: such a
+    call's body is in no journal, so these are counted, and when there are more of them than silences explain all are violations.
+    """
+    calls = [entry for entry in journal if entry["endpoint"] == "sendVideo"]
+    refused = {int(job[1]) for entry in calls if entry["status"] == 403 and (job := _job_of(entry))}
+    given_up = {row["job_id"] for row in books["moves"] if row["reason"].startswith(GIVEN_UP)}
+    missing = [row["id"] for row in books["jobs"] if row["status"] == "done" and not sent[row["id"]]]
+    missing = [job for job in missing if not (job in refused and job in given_up)]
+    unsent = tuple(job for job in missing if job in given_up)
+    if SENDINGS * len(unsent) > sum(entry["status"] == 0 for entry in calls):
+        unsent = ()
+    return {"unsent_videos": unsent, "done_without_video": tuple(job for job in missing if job not in unsent)}
+
+
+def _job_of(entry: Entry) -> re.Match[str] | None:
+    return JOB_OF_VIDEO.search(str(entry["request"].get("reply_markup")))
 
 
 def _of_money(books: Mapping[str, list[Row]]) -> dict[str, Ids]:

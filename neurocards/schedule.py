@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from apscheduler.schedulers.background import BackgroundScheduler
 from peewee import PeeweeException
 
-from neurocards import clock, liveness, maintenance
+from neurocards import clock, liveness, maintenance, privileges
 from neurocards.app import App
+from neurocards.db import in_a_line
 from neurocards.leadership import LEADER, Lock
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ class Scheduler:
     def __init__(self, app: App) -> None:
         self._app = app
         self._lock = Lock(LEADER)
-        self._leading = False
+        self._leading = self._ready = False
         self._ask_again = 0.0
         self._last_tick = self._steady_since = time.monotonic()
         self._jobs = BackgroundScheduler(
@@ -60,9 +61,12 @@ class Scheduler:
         self._lock.release()
 
     def beat(self) -> None:
-        """What every process does each five seconds; the first time it also makes the rows of its keys."""
+        """What every process does each five seconds; at first it also sees what it may do, and makes the rows of its keys."""
         maintenance.beat(self._app)
-        self._app.keys.enrol()
+        if not self._ready:
+            privileges.check()
+            self._app.keys.enrol()
+            self._ready = True
 
     def tick(self) -> None:
         """What the leader does each second; others only try for the lead.
@@ -109,7 +113,7 @@ def _guarded(task: Callable[[], None], name: str) -> Callable[[], None]:
         try:
             task()
         except PeeweeException as error:
-            log.warning("%s: PostgreSQL is away: %s", name, str(error).splitlines()[0])
+            log.warning("%s: PostgreSQL is away or refuses: %s", name, in_a_line(error))
         except Exception:
             # The loop's edge: one bad tick must not end all later ones.
             log.exception("%s failed", name)

@@ -35,6 +35,9 @@ Result = TypeVar("Result")
 _TROUBLE = (requests.RequestException, HTTPError, OSError, ValueError)
 _NEVER_LEFT = (NewConnectionError, ConnectTimeoutError, PrivateAddress)
 _HANDSHAKE = re.compile("CERT|HANDSHAKE|VERSION|PROTOCOL|CIPHER|NAME")
+# Only an escape brings such a character into JSON.
+_ESCAPED = re.compile(r"\\u(?:0000|d[89a-f])", re.IGNORECASE)
+_UNKEEPABLE = re.compile("[\0\ud800-\udfff]")
 _local = threading.local()
 
 
@@ -83,9 +86,11 @@ class Answer:
         return self.content.decode("utf-8", "replace")
 
     def json(self) -> Any:
-        """The body as JSON. Raises ValueError when it is none."""
+        """The body as JSON, with nothing in its texts that PostgreSQL refuses. Raises ValueError when it is none."""
+        text = self.content.decode(json.detect_encoding(self.content))
         try:
-            return json.loads(self.content)
+            value = json.loads(text, parse_constant=_no_number)
+            return _keepable(value) if _ESCAPED.search(text) else value
         except RecursionError:
             raise ValueError("JSON nested too deeply") from None
 
@@ -96,6 +101,21 @@ class Answer:
         except ValueError:
             return {}
         return body if isinstance(body, dict) else {}
+
+
+def _no_number(_name: str) -> None:
+    """NaN and its like are no JSON, but no reason either to refuse what they stand in: they count as null."""
+
+
+def _keepable(value: Any) -> Any:
+    """The value with its texts free of NUL and of half surrogates."""
+    if isinstance(value, str):
+        return _UNKEEPABLE.sub("", value)
+    if isinstance(value, list):
+        return [_keepable(part) for part in value]
+    if isinstance(value, dict):
+        return {_keepable(name): _keepable(part) for name, part in value.items()}
+    return value
 
 
 class Bearer(AuthBase):

@@ -1,27 +1,41 @@
 """The bot service's HTTP side: figures for the operator, health for the supervisor, Telegram's webhook and KIE's callbacks."""
 
 import hmac
+import json
+import logging
 import re
 from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, Response, abort, jsonify, request
-from peewee import PeeweeException
+from peewee import IntegrityError, PeeweeException
 
-from neurocards import attempts, db, dispatch, inbox, monitoring, outbox
+from neurocards import attempts, dispatch, inbox, monitoring, outbox, privileges
 from neurocards.clients import telegram
 from neurocards.config import Settings
+from neurocards.db import db, in_a_line
 from neurocards.models import NOW, Job
 
 MAX_BODY = 1 << 20
 WEBHOOK_PATH = "/telegram/webhook"
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105  the header's name
+NONCE = re.compile(r"[\w-]{1,64}", re.ASCII)
 TASK_ID = re.compile(r"[\w.-]{1,200}", re.ASCII)
+
+log = logging.getLogger(__name__)
+
+
+class Web(Flask):
+    """Flask, whose own log of an error would name the path, and so a nonce."""
+
+    def log_exception(self, exc_info: Any) -> None:
+        """Logs what failed and how."""
+        log.error("%s failed", request.endpoint, exc_info=exc_info)
 
 
 def create(settings: Settings, updates_came: Callable[[], object] = lambda: None) -> Flask:
     """The WSGI application. Bodies are limited to 1 MiB. `updates_came` is called when an update has been stored."""
-    web = Flask("neurocards")
+    web = Web("neurocards", static_folder=None)
     web.config["MAX_CONTENT_LENGTH"] = MAX_BODY
 
     @web.get("/queue_stats")
@@ -34,43 +48,49 @@ def create(settings: Settings, updates_came: Callable[[], object] = lambda: None
 
     @web.get("/readyz")
     def readyz() -> Response:
-        db.schema_is_there()
+        privileges.check()
         return jsonify(status="ok")
 
     @web.post("/kie/callback/<nonce>")
     def kie_callback(nonce: str) -> Response:
-        take_callback(nonce[:64], _json(), settings.admins)
+        if NONCE.fullmatch(nonce):
+            take_callback(nonce, _read(request.get_data()), settings.admins)
         return jsonify(status="ok")
 
     if settings.bot_mode == "webhook" and settings.webhook_secret_token:
-        secret = settings.webhook_secret_token.get_secret_value().encode()
-
-        @web.post(WEBHOOK_PATH)
-        def telegram_update() -> Response:
-            # Before a byte of the body is read.
-            if not hmac.compare_digest(request.headers.get(SECRET_HEADER, "").encode(), secret):
-                abort(403)
-            update = _json()
-            if not telegram.is_update(update):
-                abort(400)
-            # Answered only when stored: otherwise Telegram sends it again.
-            inbox.store([update])
-            updates_came()
-            return jsonify(status="ok")
+        _take_updates(web, settings.webhook_secret_token.get_secret_value().encode(), updates_came)
 
     @web.errorhandler(PeeweeException)
     def database_away(error: PeeweeException) -> tuple[Response, int, dict[str, str]]:
+        # Not the path: it may hold a nonce.
+        log.warning("%s could not be answered: %s", request.endpoint, in_a_line(error))
         message = "PostgreSQL is not reachable or has no tables yet"
         return jsonify(status="error", message=message), 503, {"Retry-After": "1"}
 
     return web
 
 
-def _json() -> Any:
-    """The body of the request; None when it isn't JSON, or nested beyond what Python reads."""
+def _take_updates(web: Web, secret: bytes, updates_came: Callable[[], object]) -> None:
+    """Telegram's webhook: whoever knows the secret has an update stored, and is answered then; else Telegram sends it again."""
+
+    @web.post(WEBHOOK_PATH)
+    def telegram_update() -> Response:
+        # Before a byte of the body is read.
+        if not hmac.compare_digest(request.headers.get(SECRET_HEADER, "").encode(), secret):
+            abort(403)
+        update = _read(request.get_data())
+        if not telegram.is_update(update):
+            abort(400)
+        inbox.store([update])
+        updates_came()
+        return jsonify(status="ok")
+
+
+def _read(body: bytes) -> Any:
+    """The body as JSON; None when it is none, or is nested only to hurt."""
     try:
-        return request.get_json(silent=True)
-    except RecursionError:
+        return json.loads(body)
+    except (ValueError, RecursionError):
         return None
 
 
@@ -81,7 +101,7 @@ def take_callback(nonce: str, body: Any, admins: tuple[int, ...]) -> None:
     fields = data if isinstance(data, dict) else {}
     task_id = fields.get("taskId") or fields.get("task_id")
     task_id = task_id if isinstance(task_id, str) and TASK_ID.fullmatch(task_id) else None
-    with db.db:
+    with db:
         attempt = attempts.named(nonce)
         if attempt is None:
             return
@@ -89,10 +109,18 @@ def take_callback(nonce: str, body: Any, admins: tuple[int, ...]) -> None:
         # The job first, as everybody does who changes both: never the other way round.
         Job.select(Job.id).where(Job.id == job_id).for_update().get()
         if task_id:
-            attempts.adopt(nonce, task_id)
+            _adopt(nonce, task_id)
         if attempt.state == "abandoned":
             outbox.alert(admins, f"late_result:{job_id}", job=job_id, task=attempt.task_id or task_id)
         free = (Job.id == job_id) & (Job.stage == "render") & Job.claim_token.is_null()
         due = Job.update(due_at=NOW, woken_at=NOW).where(free).execute()
     if due:
         dispatch.send("check", [job_id])
+
+
+def _adopt(nonce: str, task_id: str) -> None:
+    try:
+        with db.atomic():
+            attempts.adopt(nonce, task_id)
+    except IntegrityError:
+        log.warning("a callback named a task that another attempt has")

@@ -21,7 +21,7 @@ import requests
 
 from sandbox.guard import Order
 from sandbox.server import Sandbox
-from sandbox.services import Postgres, Valkey
+from sandbox.services import APPLICATION, Postgres, Valkey
 
 ROOT = Path(__file__).resolve().parent.parent
 GUARD = Path(__file__).with_name("guard.py")
@@ -111,12 +111,13 @@ def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
 class Local:
     """Everything up, from `with` to its end. `settings` are further environment variables for bot and workers,
     `worker_options` arguments of `run_workers.py`. `real` names vendors by their key's variable: those get no stand-in.
+    `owner_url` is for the migration, when the given DATABASE_URL is that of the role `neurocards_app`.
     """
 
     def __init__(
         self, folder: Path, *, time_scale: float = 1.0, port: int = 0, keep_data: bool = False,
         prepared_video: bool = False, settings: Mapping[str, str] | None = None, worker_options: Sequence[str] = (),
-        real: Collection[str] = (),
+        real: Collection[str] = (), owner_url: str = "",
     ) -> None:  # fmt: skip
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
@@ -126,6 +127,7 @@ class Local:
         self._settings = dict(settings or {})
         self._worker_options = worker_options
         self._real = real
+        self._owner_url = owner_url
         self._undo = ExitStack()
         self.children: list[Child] = []
 
@@ -155,14 +157,20 @@ class Local:
         self.port = free_port()
         self.environment |= {"PORT": str(self.port), "TIME_SCALE": str(self._time_scale), "BOT_MODE": "polling"}
         self.environment |= {**self._stand_ins(), **self._settings}
-        migration = Child("migrate", [str(ROOT / "scripts" / "migrate_db.py")], self.environment, self.folder)
-        if migration.wait() != 0:
-            raise StartFailed(f"the database could not be made:\n{migration.tail()}")
+        self._migrate()
         for name, options in (("run_bot", ()), ("run_workers", self._worker_options)):
             child = Child(name, [str(ROOT / f"{name}.py"), *options], self.environment, self.folder)
             undo.callback(child.stop)
             self.children.append(child)
         self._wait_until_ready()
+
+    def _migrate(self) -> None:
+        owner = {"DATABASE_URL": self._owner_url, "APP_ROLE": APPLICATION} if self._owner_url else {}
+        migration = Child(
+            "migrate", [str(ROOT / "scripts" / "migrate_db.py")], {**self.environment, **owner}, self.folder
+        )
+        if migration.wait() != 0:
+            raise StartFailed(f"the database could not be made:\n{migration.tail()}")
 
     def _stand_ins(self) -> dict[str, str]:
         """Where the vendors are that are not the real ones."""
@@ -182,9 +190,8 @@ class Local:
         known = {**os.environ, **self._settings}
         given = {name: known[name] for name in ("DATABASE_URL", "REDIS_URL") if known.get(name)}
         if "DATABASE_URL" not in given:
-            given["DATABASE_URL"] = undo.enter_context(
-                Postgres(ROOT / "var", durable=self._keep_data, keep_data=self._keep_data)
-            ).url
+            server = undo.enter_context(Postgres(ROOT / "var", durable=self._keep_data, keep_data=self._keep_data))
+            given["DATABASE_URL"], self._owner_url = server.application_url, server.url
         if "REDIS_URL" not in given:
             given["REDIS_URL"] = undo.enter_context(Valkey(ROOT / "var")).url
         return given

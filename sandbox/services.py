@@ -38,18 +38,22 @@ SETTINGS = {
 # Commits still reach the operating system one by one: with synchronous_commit off, `kill` would lose the latest.
 NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
 
+# The role that owns tables, and the one that bot and workers use: it has only what a migration grants it.
+OWNER, APPLICATION = "neurocards", "neurocards_app"
 # The database that initdb makes is renamed: to create another would take three times as long.
-# An ordinary role, not a superuser: loopback is open to every user of the machine, and a superuser can run programs.
-OUR_DATABASE = """\
-CREATE ROLE neurocards LOGIN CREATEDB;
+# Ordinary roles, not superusers: loopback is open to every user of the machine, and a superuser can run programs.
+OUR_DATABASE = f"""\
+CREATE ROLE {OWNER} LOGIN CREATEDB;
 ALTER DATABASE postgres RENAME TO neurocards;
-ALTER DATABASE neurocards OWNER TO neurocards;
+ALTER DATABASE neurocards OWNER TO {OWNER};
 """
-ACCESS = "host all neurocards 127.0.0.1/32 trust\n"
+APPLICATION_ROLE = f"CREATE ROLE {APPLICATION} LOGIN;\n"
+ACCESS = f"host all {OWNER},{APPLICATION} 127.0.0.1/32 trust\n"
 
 
 class Postgres(GuardedServer):
-    """PostgreSQL 18 with an empty database `neurocards`, owned by a role of that name that may create more databases.
+    """PostgreSQL 18 with an empty database `neurocards`, owned by a role of that name that may create more databases,
+    and a role `neurocards_app` that may do nothing yet.
 
     UTF-8 with the C.UTF-8 rules built into PostgreSQL, UTC, 200 connections. Not `durable`, commits do not wait for the
     disk: right for tests, and only a crash of the whole machine can lose data.
@@ -66,8 +70,13 @@ class Postgres(GuardedServer):
 
     @property
     def url(self) -> str:
-        """What clients connect to; no password."""
-        return f"postgresql://neurocards@127.0.0.1:{self.port}/neurocards"
+        """What the owner connects to, who may do everything in its databases; no password."""
+        return f"postgresql://{OWNER}@127.0.0.1:{self.port}/neurocards"
+
+    @property
+    def application_url(self) -> str:
+        """What bot and workers connect to, once a migration has granted them what they need; no password."""
+        return f"postgresql://{APPLICATION}@127.0.0.1:{self.port}/neurocards"
 
     def stop(self) -> None:
         """Stops the server in order; also removes the shared memory that it left if it was killed before."""
@@ -76,9 +85,16 @@ class Postgres(GuardedServer):
             _remove_shared_memory(self._pid_file())
 
     def _prepare(self) -> None:
-        """Makes the database cluster under another name first: a cluster called `data` is a complete one."""
-        if self._data.exists():
-            return
+        """Makes the database cluster, or gives one that an older version made the role it lacks."""
+        if not self._data.exists():
+            self._make()
+        access = self._data / "pg_hba.conf"
+        if access.read_text() != ACCESS:
+            self._single_user(self._data, APPLICATION_ROLE)
+            access.write_text(ACCESS)
+
+    def _make(self) -> None:
+        """Under another name first: a cluster called `data` is a complete one."""
         made = self._data.with_name("data.new")
         shutil.rmtree(made, ignore_errors=True)
         made.mkdir(mode=0o700)
@@ -90,10 +106,14 @@ class Postgres(GuardedServer):
         made.rename(self._data)
 
     def _initialise(self, data: Path) -> None:
-        """Runs initdb, then creates our role and database in single-user mode, before anyone can connect."""
+        """Runs initdb, then creates our roles and database."""
         encoding = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         self._run("initdb", "-D", str(data), "--username=postgres", "--auth=reject", "--no-sync", *encoding)
-        self._run("postgres", "--single", "-D", str(data), "-c", "exit_on_error=on", "template1", text=OUR_DATABASE)
+        self._single_user(data, OUR_DATABASE + APPLICATION_ROLE)
+
+    def _single_user(self, data: Path, statements: str) -> None:
+        """Carries the statements out before anyone can connect."""
+        self._run("postgres", "--single", "-D", str(data), "-c", "exit_on_error=on", "template1", text=statements)
 
     def _run(self, program: str, *arguments: str, text: str = "") -> None:
         account = server_account()

@@ -19,7 +19,11 @@ from neurocards import dispatch, drafts, orders
 from neurocards.db import db
 from neurocards.migrate import migrate
 from neurocards.models import TABLES, Job, Order
-from sandbox.services import Postgres, Valkey
+from sandbox.services import APPLICATION, Postgres, Valkey
+from tests import canaries
+from tests.canaries import pytest_runtest_makereport
+
+__all__ = ["pytest_runtest_makereport"]  # a hook: pytest finds it by its name
 
 ROOT = Path(__file__).parent.parent
 PICTURE = ROOT / "sandbox" / "photos" / "coffee.jpg"
@@ -64,12 +68,19 @@ def migrated_url(scratch_url: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def clean_db(migrated_url: str) -> str:
-    """Empty tables."""
+def clean_db(migrated_url: str) -> Iterator[str]:
+    """Empty tables, in which no secret is left behind."""
     names = ", ".join(model._meta.table_name for model in TABLES)
     with db:
         db.execute_sql(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
-    return migrated_url
+    yield migrated_url
+    assert list(canaries.in_rows(migrated_url, canaries.STATIC)) == []
+
+
+def as_application(url: str) -> str:
+    """The same database of our own server for the role of bot and workers."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=f"{APPLICATION}@{parts.hostname}:{parts.port}").geturl()
 
 
 def run_outside_transaction(url: str, statement: str) -> None:

@@ -4,11 +4,14 @@ import sys
 
 import typer
 from peewee import OperationalError, ProgrammingError
+from psycopg2 import errorcodes
 
 from neurocards import migrate as migration
 from neurocards import monitoring
 from neurocards.cli import audit, failures, jobs, keys, local, money
 from neurocards.cli.terminal import connect, console
+from neurocards.db import in_a_line, sqlstate
+from neurocards.errors import ConfigurationMistake
 
 cli = typer.Typer(
     help="Neurocards: a product photo in, a short video that sells it out.", no_args_is_help=True, add_completion=False
@@ -27,18 +30,24 @@ def main(arguments: list[str] | None = None) -> None:
         sys.stderr.write(f"PostgreSQL is not reachable: {str(error).splitlines()[0]}\n")
         raise SystemExit(1) from None
     except ProgrammingError as error:
-        # The one that a person can cause: a database that was never migrated. Any other is a bug and keeps its traceback.
-        if "does not exist" not in str(error):
+        # Those that a person can cause: a database not migrated, or by whom it may not be. Any other is a bug and keeps its traceback.
+        if sqlstate(error) not in (
+            errorcodes.UNDEFINED_TABLE,
+            errorcodes.INSUFFICIENT_PRIVILEGE,
+        ):
             raise
-        sys.stderr.write("the database has no tables yet: run python3 scripts/migrate_db.py\n")
+        sys.stderr.write(f"{in_a_line(error)}\n")
         raise SystemExit(1) from None
+    except ConfigurationMistake as mistake:
+        sys.stderr.write(f"{mistake}\n")
+        raise SystemExit(2) from None
 
 
 @cli.command()
 def migrate() -> None:
-    """Create or upgrade the database at DATABASE_URL. Running it twice changes nothing."""
-    connect()
-    applied = migration.migrate()
+    """Create or upgrade the database at DATABASE_URL, as its owner, and grant APP_ROLE what it needs. Safe to run again."""
+    settings = connect()
+    applied = migration.migrate(settings.app_role)
     console.print(f"applied: {', '.join(applied)}" if applied else "the database is up to date")
 
 

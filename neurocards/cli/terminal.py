@@ -11,8 +11,9 @@ from neurocards.config import DatabaseSettings, load_or_exit
 console = Console(width=None if sys.stdout.isatty() else 160)
 
 
-def connect() -> None:
+def connect() -> DatabaseSettings:
     """Points the process at DATABASE_URL; a missing variable is one line and status 2."""
     settings = load_or_exit(DatabaseSettings)
     clock.set_scale(settings.time_scale)
     db.connect(settings.database_url.get_secret_value(), settings.db_pool_size)
+    return settings

@@ -5,7 +5,6 @@ between, and then a task may exist or not.
 """
 
 import json
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -18,6 +17,7 @@ from neurocards.transport import Answer, Bearer, Call, exchange, patiently
 
 UPLOAD_PATH = "neurocards"
 MAX_ID_LENGTH = 200
+MOST_CREDITS = 1e15
 
 State = Literal["pending", "success", "fail"]
 # Any other state that KIE may invent counts as pending: the job's deadline ends the wait.
@@ -81,7 +81,7 @@ class Kie:
         """The balance of the key's account, in KIE's credits. Raises ProviderError."""
         call = Call("kie", "credit", "GET", f"{self._api_url}/api/v1/chat/credit")
         data = patiently(lambda: _data(call, exchange(call, auth=Bearer(key))))
-        if isinstance(data, bool) or not isinstance(data, int | float) or not math.isfinite(data):
+        if isinstance(data, bool) or not isinstance(data, int | float) or not abs(data) < MOST_CREDITS:
             raise _unlike_kie(call, 200)
         return float(data)
 
@@ -143,4 +143,4 @@ def _number(value: object) -> int | None:
     """A code as a number, also when it comes as a string of digits."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 6:
         return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**31 else None

@@ -82,13 +82,13 @@ def _error(answer: Answer, body: dict[str, Any]) -> ProviderError:
     error = body.get("error")
     error = error if isinstance(error, dict) else {}
     text = str(error.get("message") or body.get("msg") or "an answer that is not OpenAI's")[:500]
-    code = error.get("code") or error.get("type")
+    code, number = error.get("code") or error.get("type"), body.get("code")
     return ProviderError(
         "openai",
         "chat",
         text,
         http_status=answer.status_code,
-        body_code=body.get("code") if isinstance(body.get("code"), int) else None,
+        body_code=number if isinstance(number, int) and abs(number) < 2**31 else None,
         fail_code=str(code)[:100] if code else None,
         retry_after=retry_after(answer.headers.get("Retry-After", ""), text),
     )

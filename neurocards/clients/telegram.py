@@ -32,6 +32,8 @@ SENDS_PER_SECOND = 25
 WEBHOOK_CONNECTIONS = 40
 # A dialogue can wait this long for Telegram's flood control; whoever must wait longer is told so, and plans for it.
 MAX_FLOOD_WAIT = 5
+# Whatever is longer is a mistake (seconds): a year.
+LONGEST_FLOOD_WAIT = 366 * 86400
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
 _SENDING = re.compile(r"(send(?!ChatAction)|edit|copy|forward)")
@@ -125,16 +127,29 @@ def _rewound(files: Fields | None) -> Fields | None:
 
 def _checked(call: Call, answer: Answer) -> Answer:
     body = answer.json_object()
-    if "ok" in body and answer.status_code < 500:
+    if _is_telegrams(body) and answer.status_code < 500:
         return answer
     text = str(body.get("description") or "an answer that is not Telegram's")[:500]
     raise ProviderError("telegram", call.channel, text, http_status=answer.status_code, ambiguous=call.once)
 
 
+def _is_telegrams(body: Fields) -> bool:
+    """Whether the library can read it: a result, or a refusal with its code and words."""
+    if body.get("ok") is True:
+        return "result" in body
+    code = body.get("error_code")
+    return (
+        body.get("ok") is False
+        and isinstance(code, int)
+        and 300 <= code < 600
+        and isinstance(body.get("description"), str)
+    )
+
+
 def _retry_after(body: Fields) -> float | None:
     parameters = body.get("parameters")
     seconds = parameters.get("retry_after") if isinstance(parameters, dict) else None
-    return float(seconds) if isinstance(seconds, int | float) and seconds >= 0 else None
+    return float(seconds) if isinstance(seconds, int | float) and 0 <= seconds <= LONGEST_FLOOD_WAIT else None
 
 
 def connect(token: str, api_url: str, **options: Any) -> TeleBot:
@@ -181,15 +196,16 @@ class Telegram:
                 parse_mode="HTML",
                 reply_markup=keyboard(buttons),
             )
+        message_id = _message_id(sent, "sendVideo")
         # A clip without sound comes back as an animation.
-        media = sent.get("video") or sent.get("animation") or sent.get("document") or {}
-        return Sent(int(sent["message_id"]), str(media.get("file_id", "")))
+        media = sent.get("video") or sent.get("animation") or sent.get("document")
+        return Sent(message_id, str(media.get("file_id", "")) if isinstance(media, dict) else "")
 
     def send_text(self, chat_id: int, text: str, buttons: Rows) -> int:
         """Sends an HTML text; returns the message's id."""
         markup = keyboard(buttons)
         sent = translated(apihelper.send_message, self._token, chat_id, text, reply_markup=markup, parse_mode="HTML")
-        return int(sent["message_id"])
+        return _message_id(sent, "sendMessage")
 
     def edit_text(self, chat_id: int, message_id: int, text: str, buttons: Rows) -> None:
         """Replaces a message's text and buttons. That it says so already is as good."""
@@ -208,6 +224,14 @@ class Telegram:
                 raise
 
 
+def _message_id(sent: Any, method: str) -> int:
+    """The id of a sent message. A result without one raises ProviderError: nobody knows whether it was sent."""
+    number = sent.get("message_id") if isinstance(sent, dict) else None
+    if isinstance(number, int) and abs(number) < 2**63:
+        return number
+    raise ProviderError("telegram", method, "an answer that is not Telegram's", http_status=200, ambiguous=True)
+
+
 def get_updates(bot: TeleBot, offset: int, timeout: int) -> list[dict[str, Any]]:
     """The raw updates from `offset` on, after at most `timeout` seconds. Raises ProviderError.
 
@@ -221,7 +245,7 @@ def get_updates(bot: TeleBot, offset: int, timeout: int) -> list[dict[str, Any]]
 
 
 def is_update(update: object) -> bool:
-    """Whether this can be kept as an update: an object with a number that a bigint can hold."""
+    """Whether it can be kept: what has no id that fits a bigint would keep its whole batch from it."""
     update_id = update.get("update_id") if isinstance(update, dict) else None
     return type(update_id) is int and 0 <= update_id < 2**63
 
@@ -241,7 +265,9 @@ def download_file(bot: TeleBot, file_id: str, limit_bytes: int) -> bytes:
     """A file that a person sent, read as it comes. Raises BadPhoto: 'too_big', or 'unreachable' whatever the cause."""
     try:
         file = translated(apihelper.get_file, bot.token, file_id)
-        if int(file.get("file_size") or 0) > limit_bytes:
+        file = file if isinstance(file, dict) else {}
+        size = file.get("file_size")
+        if isinstance(size, int) and size > limit_bytes:
             raise TooLarge
         url = apihelper.FILE_URL.format(bot.token, quote(str(file.get("file_path"))))
         return patiently(lambda: _download(url, limit_bytes))

@@ -10,7 +10,7 @@ from sandbox.client import ChatMessage, SandboxClient, SandboxRefused, User
 from sandbox.customer import PHOTO, TEXT
 
 # How long a customer looks at an unanswered message before doing the same again, and before going away (real seconds).
-IMPATIENT_AFTER, GONE_AFTER = 8.0, 180.0
+IMPATIENT_AFTER, GONE_AFTER = 8.0, 300.0
 CARD = "Заказ №"
 
 

@@ -10,6 +10,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -21,18 +22,18 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from reliability.crash_sweep.failpoints import SIDES
-from reliability.crash_sweep.part import Point, Tally, play_part
+from reliability.crash_sweep.part import Names, Point, Tally, play_part
 from reliability.crash_sweep.scenarios import SCENARIOS
 
 # More would share the machine with the servers.
 MOST_JOBS = 4
+CONTEXT = multiprocessing.get_context("spawn")
 
 
-def _start(names: Sequence[str], options: argparse.Namespace, folder: Path) -> Connection:
+def _start(names: Names, options: argparse.Namespace, folder: Path) -> Connection:
     # Spawned: a part forks its children from a process without threads.
-    context = multiprocessing.get_context("spawn")
-    hears, tells = context.Pipe(duplex=False)
-    context.Process(target=play_part, args=(tells, options, names, folder)).start()
+    hears, tells = CONTEXT.Pipe(duplex=False)
+    CONTEXT.Process(target=play_part, args=(tells, options, names, folder)).start()
     tells.close()
     return hears
 
@@ -75,26 +76,42 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", choices=list(SCENARIOS), action="append", metavar="SCENARIO", help="may be repeated")
     parser.add_argument("--point", type=int, help="this point only")
     parser.add_argument("--side", choices=SIDES, help="this side only")
-    parser.add_argument("--every", type=int, default=1, help="each Nth point")
+    parser.add_argument("--every", type=int, default=1, help="each Nth of the kills of each scenario, at least one")
     parser.add_argument("--jobs", type=int, default=min(MOST_JOBS, os.cpu_count() or 1), help="scenarios side by side")
     return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Sweeps and reports; the exit status."""
+    """Sweeps and reports; the exit status. Nothing is left behind but, for a look at them, the folders of runs with violations."""
     options, began = _options(arguments), time.monotonic()
-    names = options.only or list(SCENARIOS)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     folder = Path(tempfile.mkdtemp(prefix="neurocards-sweep-"))
-    shares = [names[number :: options.jobs] for number in range(options.jobs)]
-    parts = [_start(share, options, folder / f"part-{n}") for n, share in enumerate(shares) if share]
-    with Progress(console=Console(stderr=True)) as progress:
-        tally = _hear(parts, progress)
+    tally = Tally(violations=1)
+    try:
+        tally = _swept(options, folder)
+    finally:
+        for part in multiprocessing.active_children():
+            part.join()
+        if not tally.violations or sys.exc_info()[0]:
+            shutil.rmtree(folder, ignore_errors=True)
     if tally.violations:
         print(f"what the violations left: {folder}")
-    else:
-        shutil.rmtree(folder)
     print(json.dumps(tally.report(time.monotonic() - began)), flush=True)
     return 1 if tally.violations else 0
+
+
+def _swept(options: argparse.Namespace, folder: Path) -> Tally:
+    names: Names = CONTEXT.SimpleQueue()
+    for name in [*(options.only or SCENARIOS), *[None] * options.jobs]:
+        names.put(name)
+    parts = [_start(names, options, folder / f"part-{number}") for number in range(options.jobs)]
+    try:
+        with Progress(console=Console(stderr=True)) as progress:
+            return _hear(parts, progress)
+    finally:
+        # Whoever has nobody to tell any more ends.
+        for part in parts:
+            part.close()
 
 
 if __name__ == "__main__":

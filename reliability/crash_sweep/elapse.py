@@ -19,10 +19,8 @@ LEAST, MOST = 16.0, 700.0
 
 def let_pass(seconds: float) -> None:
     """The database is `seconds` older than it was."""
-    with db:
-        for statement in _updates():
-            with closing(db.execute_sql(statement.replace("?", f"interval '{seconds} seconds'"))):
-                pass
+    with db, closing(db.execute_sql(_updates().replace("?", f"interval '{seconds} seconds'"))):
+        pass
 
 
 def until_next() -> float:
@@ -33,11 +31,12 @@ def until_next() -> float:
 
 
 @cache
-def _updates() -> list[str]:
+def _updates() -> str:
+    """All of it in one message to the server."""
     with db, closing(db.execute_sql(_DATED)) as cursor:
         rows = cursor.fetchall()
     changes: dict[str, list[str]] = {}
     for table, column, many in rows:
         earlier = f"ARRAY(SELECT at - ? FROM unnest({column}) AS at)" if many else f"{column} - ?"  # noqa: S608  our own columns
         changes.setdefault(table, []).append(f"{column} = {earlier}")
-    return [f"UPDATE {table} SET {', '.join(columns)}" for table, columns in changes.items()]  # noqa: S608
+    return "; ".join(f"UPDATE {table} SET {', '.join(columns)}" for table, columns in changes.items())  # noqa: S608

@@ -4,23 +4,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from neurocards import attempts, key_health, maintenance, outbox
-from neurocards.buttons import data
-from neurocards.db import db
-from neurocards.models import ApiKey, Job
-from reliability.crash_sweep.elapse import let_pass
-from reliability.crash_sweep.play import GHOST, Play
-from reliability.crash_sweep.testbed import OPERATOR
+from reliability.crash_sweep import acts
+from reliability.crash_sweep.acts import Act, Notes, Prepare, at, look_at, serve, sweep, tell
 from sandbox.client import User
 
-Notes = dict[str, Any]
-BUSY: Notes = {"code": 500, "msg": "Server exception, please try again later"}
-FACES: Notes = {"code": 400, "msg": "Image contains faces."}
+Params = dict[str, Any]
+BUSY: Params = {"code": 500, "msg": "Server exception, please try again later"}
+FACES: Params = {"code": 400, "msg": "Image contains faces."}
+PEOPLE: Params = {"failCode": "400", "failMsg": "This image contains photorealistic people.", "seconds": 0.01}
+INTERNAL: Params = {"failCode": "500", "failMsg": "Internal Error, Please try again later.", "seconds": 0.01}
+# The first of the configured models: gone for everybody who asks for it, however often.
+NO_MODEL: Params = {
+    "code": 422, "msg": "The model name you specified is not supported. Please verify your input.",
+    "match": {"model": "bytedance/seedance-1.5-pro"},
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A vendor's failure, armed before each run, or `in_preparation` only."""
+    """A vendor's failure that strikes `times` (-1: for ever)."""
 
     service: str
     endpoint: str
@@ -33,192 +35,96 @@ class Fault:
 class Scenario:
     """`prepare` makes the rows all runs begin with; `people` is what a person does before each run; `act` has the armed part.
 
-    `ends` are the states all jobs must have in the end, `faults` strike in the runs, `spoiled` while preparing.
+    `ends` are the states all jobs must have in the end, `faults` strike in the runs, `spoiled` while preparing. `credits` are
+    those of KIE's accounts in the runs that don't have plenty. `varying` is a pattern of what may be told otherwise after a
+    crash. What must be told of a failure must not pass with it: the vendors' failures that are written down (a key without
+    credit, a model that is gone) last.
     """
 
-    prepare: Callable[[Play], object]
-    act: Callable[[Play], None]
+    prepare: Prepare
+    act: Act
     ends: tuple[str, ...] = ("done",)
     people: Callable[[User, Notes], object] = lambda _user, _notes: None
     faults: tuple[Fault, ...] = ()
     spoiled: tuple[Fault, ...] = ()
+    credits: Mapping[str, float] = field(default_factory=dict)
+    varying: str = "$^"
     settings: Mapping[str, str] = field(default_factory=dict)
 
-
-def _at(stage: str, count: int = 1) -> Callable[[Play], object]:
-    def prepare(play: Play) -> None:
-        play.order(stage, count)
-        play.make_due()
-
-    return prepare
-
-
-def _look_at(name: str) -> Callable[[Play], None]:
-    def act(play: Play) -> None:
-        jobs = play.notes["jobs"]
-        play.message(name, jobs if name == "check" else jobs[0])
-
-    return act
-
-
-def _serve(acknowledge_first: bool) -> Callable[[Play], None]:
-    def act(play: Play) -> None:
-        bot = play.bot
-        with play.points.armed():
-            bot.serve(acknowledge_first)
-
-    return act
-
-
-def _sweep(part: str) -> Callable[[Play], None]:
-    def act(play: Play) -> None:
-        app = play.worker.app
-        with play.points.armed():
-            maintenance.wake(app, 1.0) if part == "wake" else getattr(maintenance, part)(app)
-
-    return act
-
-
-def _tell(kind: str) -> Callable[[Play], None]:
-    def act(play: Play) -> None:
-        _ = play.worker
-        play.message("tell", play.told(kind))
-
-    return act
-
-
-# People ---------------------------------------------------------------------------------------------------------------
-
-
-def _launches(user: User, notes: Notes) -> None:
-    user.tap(notes["card"], data=data("run", notes["draft"], notes["version"]), forged=True)
-
-
-def _cancels(user: User, notes: Notes) -> None:
-    user.tap(notes["card"], data=data("cancel", notes["order"]), forged=True)
-
-
-def _describes(user: User, _notes: Notes) -> None:
-    user.say("Кружка с ручкой, 300 мл")
-
-
-# Sweeps ---------------------------------------------------------------------------------------------------------------
-
-
-def _ghost_died(play: Play) -> None:
-    play.everywhere()
-    let_pass(60)
-
-
-def _all_free(play: Play) -> None:
-    _ghost_died(play)
-    maintenance.reclaim(play.worker.app)
-    let_pass(20)
-
-
-def _too_late(play: Play) -> None:
-    _all_free(play)
-    let_pass(3600)
-
-
-def _give_back(part: str) -> Callable[[Play], None]:
-    def act(play: Play) -> None:
-        process = play.worker.app.process
-        with db:
-            Job.update(claimed_by=process).where(Job.claimed_by == GHOST).execute()
-        _sweep(part)(play)
-
-    return act
-
-
-def _quarantined(play: Play) -> None:
-    play.worker.app.keys.enrol()
-    with db:
-        first = ApiKey.select().order_by(ApiKey.fingerprint).first()
-        key_health.quarantine(first.fingerprint, "no credit")
-    let_pass(120)
-
-
-# Telling --------------------------------------------------------------------------------------------------------------
-
-
-def _failed(play: Play) -> None:
-    play.order("failed")
-
-
-def _alarm(_play: Play) -> None:
-    with db:
-        outbox.alert((OPERATOR,), "billing:kie", text="Insufficient credits")
-
-
-# Callbacks ------------------------------------------------------------------------------------------------------------
-
-
-def _orphaned(play: Play) -> None:
-    play.order("render")
-    with db:
-        attempt = attempts.live(play.notes["jobs"][0])
-    play.note(calls=[play.call_to(attempt.nonce if attempt else "")])
-
-
-def _called(play: Play) -> None:
-    play.callback(play.notes["calls"][0])
+    @property
+    def callbacks(self) -> bool:
+        """Whether KIE calls back: a task whose id was lost is then found again."""
+        return self.settings.get("PUBLIC_BASE_URL") != ""
 
 
 def _creating(kind: str, times: int = 1, **params: Any) -> tuple[Fault, ...]:
     return (Fault("kie", "createTask", kind, times, params),)
 
 
-def _submitting(*faults: Fault, ends: tuple[str, ...] = ("done",), callbacks: bool = True) -> Scenario:
+def _submitting(
+    *faults: Fault, ends: tuple[str, ...] = ("done",), callbacks: bool = True, broke: tuple[str, ...] = ()
+) -> Scenario:
     settings = {} if callbacks else {"PUBLIC_BASE_URL": ""}
-    return Scenario(_at("submit"), _look_at("submit"), ends, faults=faults, settings=settings)
+    return Scenario(
+        at("submit", len(ends)), look_at("submit"), ends, faults=faults, settings=settings, credits=dict.fromkeys(broke, 0.0)
+    )  # fmt: skip
 
 
 def _rendering(*spoiled: Fault, ends: tuple[str, ...] = ("done",)) -> Scenario:
-    return Scenario(_at("render"), _look_at("check"), ends, spoiled=spoiled)
+    return Scenario(at("render"), look_at("check"), ends, spoiled=spoiled)
 
 
 def _delivering(*faults: Fault, **more: Any) -> Scenario:
-    return Scenario(_at("deliver"), _look_at("deliver"), faults=faults, **more)
+    return Scenario(at("deliver"), look_at("deliver"), faults=faults, **more)
+
+
+def _scripting(*faults: Fault, ends: tuple[str, ...] = ("done",)) -> Scenario:
+    return Scenario(at("queued"), look_at("script"), ends, faults=faults)
+
+
+def _gpt(kind: str, **params: Any) -> Fault:
+    return Fault("openai", "chat/completions", kind, -1, params)
 
 
 _LOST = _creating("lost_reply")
+_THREE, _FIVE = 3, 5
 
 SCENARIOS: dict[str, Scenario] = {
     # the bot
-    "intake": Scenario(lambda play: play.draft(state="description", description=None), _serve(False), (), _describes),
-    "confirm": Scenario(lambda play: play.draft(3), _serve(False), ("done",) * 3, _launches),
-    "confirm_acknowledged": Scenario(lambda play: play.draft(), _serve(True), ("done",), _launches),
-    "cancel": Scenario(lambda play: play.order(count=3), _serve(False), ("cancelled",) * 3, _cancels),
-    "callback_adopts": Scenario(_orphaned, _called, spoiled=_LOST),
-    "callback_hints": Scenario(_orphaned, _called),
+    # The gift is named as a gift by whoever gave it; a bot that comes after it names it as the balance.
+    "welcome": Scenario(acts.nothing, serve(), (), acts.brings_a_friend, varying=r"\n\n(🎁|💳)[^\n]*"),
+    "photo": Scenario(acts.nothing, serve(), (), acts.sends_photo),
+    "intake": Scenario(lambda play: play.draft(state="description", description=None), serve(), (), acts.describes),
+    "confirm": Scenario(lambda play: play.draft(3), serve(), ("done",) * _THREE, acts.launches),
+    "confirm_acknowledged": Scenario(lambda play: play.draft(), serve(True), people=acts.launches),
+    "cancel": Scenario(lambda play: play.order(count=3), serve(), ("cancelled",) * _THREE, acts.cancels),
+    "again": Scenario(lambda play: play.order("done"), serve(), people=acts.wants_another),
+    "callback_adopts": Scenario(acts.called_back, acts.be_called, spoiled=_LOST),
+    "callback_hints": Scenario(acts.called_back, acts.be_called),
+    "callback_too_late": Scenario(acts.called_too_late, acts.be_called, ("failed",)),
     # the stages, when all goes well
-    "script": Scenario(_at("queued"), _look_at("script")),
+    "script": _scripting(),
     "submit": _submitting(),
     "submit_without_callbacks": _submitting(callbacks=False),
     "check": _rendering(),
-    "check_too_early": Scenario(_at("render"), _look_at("check"), faults=(Fault("kie", "recordInfo", "not_ready", 1, {"n": 1}),)),
+    "check_too_early": Scenario(at("render"), look_at("check"), faults=(Fault("kie", "recordInfo", "not_ready", 1, {"n": 1}),)),
     "deliver": _delivering(),
     # what goes wrong, as settled
-    "user_error_in_script": Scenario(
-        _at("queued"), _look_at("script"), ("failed",),
-        faults=(Fault("openai", "chat/completions", "refusal", -1, {"text": "I can't help with that."}),),
-    ),
-    "user_error_in_submit": _submitting(*_creating("code", -1, **FACES), ends=("failed",)),
-    "user_error_in_render": _rendering(
-        *_creating("fail", failCode="400", failMsg="This image contains photorealistic people.", seconds=0.01), ends=("failed",)
-    ),
+    "refund_in_script": _scripting(_gpt("refusal", text="I can't help with that."), ends=("failed",)),
+    "refund_in_submit": _submitting(*_creating("code", -1, **FACES), ends=("failed",)),
+    "refund_in_render": _rendering(*_creating("fail", **PEOPLE), ends=("failed",)),
+    "script_without_gpt": _scripting(_gpt("error", row="insufficient_quota")),
     "temporary_in_submit": _submitting(*_creating("code", **BUSY)),
-    "temporary_in_render": _rendering(
-        *_creating("fail", failCode="500", failMsg="Internal Error, Please try again later.", seconds=0.01)
-    ),
+    "temporary_in_render": _rendering(*_creating("fail", **INTERNAL)),
+    "temporary_in_deliver": _delivering(Fault("telegram", "sendVideo", "internal")),
     "maintenance": _submitting(*_creating("code", code=455, msg="Service is under maintenance")),
+    "outage_holds": Scenario(acts.paused, look_at("submit")),
+    "outage_ends": Scenario(acts.held_back, look_at("submit"), ("done",) * _THREE),
     "rate_limit": _submitting(*_creating("code", code=429, msg="Your call frequency is too high.")),
-    "billing": _submitting(*_creating("code", code=402, msg="Credits insufficient")),
-    "billing_everywhere": _submitting(*_creating("code", -1, code=402, msg="Credits insufficient"), ends=("failed",)),
-    "configuration": _submitting(
-        *_creating("code", code=422, msg="The model name you specified is not supported. Please verify your input.")
-    ),
+    # Five jobs, so that the key without credit is asked again whenever nobody noted its answer.
+    "billing": _submitting(ends=("done",) * _FIVE, broke=("one",)),
+    "billing_everywhere": _submitting(ends=("failed",), broke=("one", "two")),
+    "configuration": _submitting(*_creating("code", -1, **NO_MODEL)),
     "unknown": _submitting(*_creating("code", -1, code=599, msg="The frobnicator declined"), ends=("failed",)),
     "ambiguous": _submitting(*_LOST),
     "ambiguous_without_callbacks": _submitting(*_LOST, callbacks=False),
@@ -226,15 +132,20 @@ SCENARIOS: dict[str, Scenario] = {
     "blocked": _delivering(Fault("telegram", "sendVideo", "blocked", -1)),
     "bad_result": _delivering(spoiled=_creating("bad_result", what="html")),
     # the sweeps
-    "wake": Scenario(_all_free, _sweep("wake"), ("done",) * 5),
-    "reclaim": Scenario(_ghost_died, _sweep("reclaim"), ("done",) * 5),
-    "expire": Scenario(_too_late, _sweep("expire"), ("failed",) * 5),
-    "beat": Scenario(_ghost_died, _give_back("beat"), ("done",) * 5),
-    "leave": Scenario(_ghost_died, _give_back("leave"), ("done",) * 5),
-    "probe": Scenario(_quarantined, _sweep("probe"), ()),
+    "lead": Scenario(acts.all_free, acts.take_lead, ("done",) * _FIVE),
+    "wake": Scenario(acts.all_free, sweep("wake"), ("done",) * _FIVE),
+    "reclaim": Scenario(acts.ghost_died, sweep("reclaim"), ("done",) * _FIVE),
+    "reclaim_too_often": Scenario(acts.ghost_kills, sweep("reclaim"), ("failed",) * _FIVE),
+    "expire": Scenario(acts.too_late, sweep("expire"), ("failed",) * _FIVE),
+    "beat": Scenario(acts.ghost_died, acts.give_back("beat"), ("done",) * _FIVE),
+    "leave": Scenario(acts.ghost_died, acts.give_back("leave"), ("done",) * _FIVE),
+    "probe": Scenario(acts.quarantined, sweep("probe"), ()),
+    "credit": Scenario(acts.enrolled, sweep("look_at_credit"), (), credits={"one": 500.0, "two": 500.0}),
+    "audit": Scenario(acts.all_free, sweep("audit_books"), ("done",) * _FIVE),
+    "prune": Scenario(acts.long_done, acts.prune),
     # telling
-    "tell_card": Scenario(lambda play: play.order(), _tell("card")),
-    "tell_new_card": Scenario(lambda play: play.order(card=False), _tell("card")),
-    "tell_notice": Scenario(_failed, _tell("notice"), ("failed",), spoiled=_creating("code", -1, **FACES)),
-    "tell_alert": Scenario(_alarm, _tell("alert"), ()),
+    "tell_card": Scenario(lambda play: play.order(), tell("card")),
+    "tell_new_card": Scenario(lambda play: play.order(card=False), tell("card")),
+    "tell_notice": Scenario(acts.failed, tell("notice"), ("failed",), spoiled=_creating("code", -1, **FACES)),
+    "tell_alert": Scenario(acts.alarmed, tell("alert"), ()),
 }  # fmt: skip

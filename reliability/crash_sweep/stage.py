@@ -2,21 +2,28 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from reliability.crash_sweep import failpoints, forked
 from reliability.crash_sweep.failpoints import Step
 from reliability.crash_sweep.play import Play
 from reliability.crash_sweep.scenarios import Fault, Scenario
 from reliability.crash_sweep.settling import settle
-from reliability.crash_sweep.testbed import OPERATOR, Testbed
+from reliability.crash_sweep.testbed import ACCOUNTS, OPERATOR, PLENTY, Testbed
 from reliability.crash_sweep.verdicts import Outcome
 from sandbox.client import SandboxClient
 
-Kill = tuple[int, str]
 EMPTY = "empty"
+
+
+class Kill(NamedTuple):
+    """Where a run is to be killed: the number of a call, and its side."""
+
+    k: int
+    side: str
 
 
 class Stage:
@@ -41,9 +48,11 @@ class Stage:
             testbed.client.user(id=person).say("/start")
         environment = testbed.environment(self._database, self._scenario.settings)
         forked.run(self._greet, self._folder, "greet", environment)
-        self._arm(self._scenario.spoiled)
+        self._arm(self._scenario.spoiled, {})
         forked.run(self._make_rows, self._folder, "prepare", environment)
         testbed.until_deserted(self._database)
+        testbed.until_rendered()
+        testbed.keep(self._database)
 
     def _greet(self) -> None:
         self._play(self._folder, None).bot.serve()
@@ -57,29 +66,29 @@ class Stage:
     def _play(self, folder: Path, kill: Kill | None) -> Play:
         return Play(self._customer, self._testbed.client.url, folder / "trace", kill, self._notes)
 
-    def _arm(self, faults: Sequence[Fault]) -> None:
-        self._testbed.client.clear_faults()
+    def _arm(self, faults: Sequence[Fault], balances: Mapping[str, float]) -> None:
+        client = self._testbed.client
+        client.clear_faults()
+        client.kie("PUT", "credits", **{account: balances.get(account, PLENTY) for account in ACCOUNTS})
         for fault in faults:
-            self._testbed.client.fault(fault.service, fault.endpoint, fault.kind, times=fault.times, **fault.params)
+            client.fault(fault.service, fault.endpoint, fault.kind, times=fault.times, **fault.params)
 
     def run(self, kill: Kill | None) -> tuple[list[Step], Outcome]:
-        """One run from the prepared rows to the settled books, killed at `kill`. Raises ChildFailed."""
-        testbed, database = self._testbed, f"{self._database}_run"
-        folder = self._folder / ("whole" if kill is None else f"{kill[0]}-{kill[1]}")
+        """One run from the prepared rows to the settled books, killed at `kill` if it comes there. Raises ChildFailed."""
+        testbed, database = self._testbed, self._database
+        folder = self._folder_of(kill)
+        shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         testbed.forget_messages()
-        testbed.drop(database)
-        testbed.copy(self._database, database)
+        testbed.put_back(database)
         # Another scenario's or run's latecomer must not be taken for this one's.
         after = testbed.newest()
-        self._arm(self._scenario.faults)
+        self._arm(self._scenario.faults, self._scenario.credits)
         notes = json.loads(self._notes.read_text()) if self._notes.exists() else {}
         self._scenario.people(testbed.client.user(id=self._customer), notes)
         environment = testbed.environment(database, self._scenario.settings)
-        finished = forked.run(partial(self._act, folder, kill), folder, "run", environment)
+        forked.run(partial(self._act, folder, kill), folder, "run", environment)
         steps = failpoints.read(folder / "trace")
-        if kill is not None and (finished or (steps[-1].k, steps[-1].side) != kill):
-            raise forked.ChildFailed(f"the point was not reached: {len(steps)} steps")
         testbed.until_deserted(database)
         books = folder / "books.json"
         url, calls = testbed.client.url, notes.get("calls", [])
@@ -94,9 +103,11 @@ class Stage:
 
     def forget(self, kill: Kill) -> None:
         """Removes what a run without findings left."""
-        shutil.rmtree(self._folder / f"{kill[0]}-{kill[1]}")
+        shutil.rmtree(self._folder_of(kill))
+
+    def _folder_of(self, kill: Kill | None) -> Path:
+        return self._folder / ("whole" if kill is None else f"{kill.k}-{kill.side}")
 
     def close(self) -> None:
-        """Removes the databases."""
-        self._testbed.drop(f"{self._database}_run")
+        """Removes the database."""
         self._testbed.drop(self._database)

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from reliability.crash_sweep.failpoints import AFTER, Step
+from reliability.crash_sweep.settling import task_of
 
 Entry = dict[str, Any]
 
@@ -15,6 +16,7 @@ SETTLEMENT = {"done": "capture", "failed": "refund", "cancelled": "refund"}
 # The two windows of `docs/why.md`: open from when the request may have left until its result is committed.
 WINDOWS = {"http send POST createTask": "create", "http send POST sendVideo": "send"}
 _SAYING = ("sendMessage", "editMessageText", "sendVideo")
+_SAME = ("orders", "credits", "drafts", "keys_out", "credit_low")
 _NUMBERS = re.compile(r"\d+")
 
 
@@ -29,7 +31,7 @@ class Outcome:
     def creates(self) -> list[Entry]:
         """The calls that made a task."""
         calls = [entry for entry in self.journal if entry["endpoint"] == "createTask" and entry["status"] == 200]
-        return [entry for entry in calls if (entry["response"].get("data") or {}).get("taskId")]
+        return [entry for entry in calls if task_of(entry)]
 
     @property
     def made(self) -> dict[str, int]:
@@ -61,18 +63,22 @@ def window(steps: Sequence[Step]) -> str | None:
     return opened
 
 
-def violations(outcome: Outcome, ends: Sequence[str], whole: Outcome | None, unheard: str = "") -> list[str]:
-    """The promises a run broke, duplicates apart; `whole` is the run that nobody killed. Whoever is `unheard` need not be told the same."""
+def violations(outcome: Outcome, ends: Sequence[str], whole: Outcome | None, varying: str = "$^") -> list[str]:
+    """The promises a run broke, duplicates apart; `whole` is the run that nobody killed, and its end is what must come out.
+
+    What matches `varying` may be told in other words.
+    """
     books = outcome.books
     found = [f"audit: {broken}" for broken in books["audit"]]
     if books["rounds"] is None:
         found.append("did not settle")
     found += _money(books["jobs"], ends)
     found += [f"not told: {key} ({error})" for key, error in books["untold"]]
+    found += [f"told of a failure that was none: {key}" for (key,) in books["told_wrongly"]]
     found += [f"set aside: update {update}: {error}" for update, _, error in books["inbox"] if error]
     calls = Counter(entry["request"].get("callBackUrl") for entry in outcome.creates)
     found += [f"the attempt {url} made {times} tasks" for url, times in calls.items() if url and times > 1]
-    return found + (_differences(outcome, whole, unheard) if whole else [])
+    return found + (_differences(outcome, whole, varying) if whole else [])
 
 
 def _money(jobs: Sequence[Sequence[Any]], ends: Sequence[str]) -> list[str]:
@@ -84,19 +90,30 @@ def _money(jobs: Sequence[Sequence[Any]], ends: Sequence[str]) -> list[str]:
     return found
 
 
-def _differences(outcome: Outcome, whole: Outcome, unheard: str) -> list[str]:
-    missing = sorted(text for text in whole.said - outcome.said if text.partition(":")[0] != unheard)
-    found = [f"never said: {text!r}" for text in missing]
+def _differences(outcome: Outcome, whole: Outcome, varying: str) -> list[str]:
+    said, expected_texts = ({re.sub(varying, "", text) for text in run.said} for run in (outcome, whole))
+    found = [f"never said: {text!r}" for text in sorted(expected_texts - said)]
     books, expected = outcome.books, whole.books
-    differing = [what for what in ("orders", "credits", "drafts") if books[what] != expected[what]]
+    differing = [what for what in _SAME if books[what] != expected[what]]
     found += [f"{what}: {books[what]}, and without a crash {expected[what]}" for what in differing]
-    if len(books["keys_out"]) > len(expected["keys_out"]):
-        found.append(f"keys out of use: {books['keys_out']}, and without a crash {expected['keys_out']}")
     if len(books["inbox"]) != len(expected["inbox"]):
         found.append(f"{len(books['inbox'])} updates kept of {len(expected['inbox'])}")
     return found
 
 
-def extra(outcome: Outcome, whole: Outcome) -> dict[str, int]:
-    """Tasks and videos beyond those of the run that nobody killed."""
-    return {kind: max(0, count - whole.made[kind]) for kind, count in outcome.made.items()}
+def duplicates(
+    steps: Sequence[Step], outcome: Outcome, whole: Outcome, callbacks: bool
+) -> tuple[dict[str, int], list[str]]:
+    """Tasks and videos beyond those of the run that nobody killed, and what of that can't be excused.
+
+    One more is excused when the run was killed in the window; a task only when no callback could bring its id home.
+    """
+    doubled = {kind: max(0, count - whole.made[kind]) for kind, count in outcome.made.items()}
+    opened = window(steps)
+    excused = {"create": int(opened == "create" and not callbacks), "send": int(opened == "send")}
+    unexpected = [
+        f"{count} more of '{kind}', where {excused[kind]} could be: the window was {opened or 'closed'}"
+        for kind, count in doubled.items()
+        if count > excused[kind]
+    ]
+    return doubled, unexpected

@@ -18,7 +18,8 @@ import pytest
 from sandbox.client import SandboxClient
 from sandbox.customer import Customer
 from sandbox.local import Local
-from tests.conftest import run_outside_transaction
+from tests import canaries
+from tests.conftest import as_application, run_outside_transaction
 
 # A render of 150 s takes 1.5 s, a retry after 30 to 120 s comes after 0.3 to 1.2 s.
 TIME_SCALE = 100.0
@@ -36,21 +37,30 @@ def start(
     """A system on an empty database; `settings` are further environment variables."""
     name = f"neurocards_test_{uuid.uuid4().hex[:12]}"
     run_outside_transaction(database_server, f"CREATE DATABASE {name}")
+    owner_url = urlsplit(database_server)._replace(path=f"/{name}").geturl()
+    # On a given server bot and workers use its one role; on ours one that may do only what they need.
+    application_url = owner_url if os.environ.get("DATABASE_URL") else canaries.with_password(as_application(owner_url))
     environment = {
-        "DATABASE_URL": urlsplit(database_server)._replace(path=f"/{name}").geturl(),
+        **canaries.SETTINGS,
+        "DATABASE_URL": application_url,
         "REDIS_URL": urlsplit(redis_url)._replace(path=f"/{next(_redis_databases)}").geturl(),
         "ADMIN_IDS": str(OPERATOR),
         "WELCOME_CREDITS": "5",
         **settings,
     }
     scale = float(settings.get("TIME_SCALE", TIME_SCALE))
-    with Local(
-        folder, time_scale=scale, prepared_video=True, settings=environment, worker_options=worker_options
-    ) as local:
-        with SandboxClient(local.sandbox.url) as client:
-            client.user(id=OPERATOR, first_name="Оператор").say("/start")
-        yield local
-    run_outside_transaction(database_server, f"DROP DATABASE {name} WITH (FORCE)")
+    local = Local(
+        folder, time_scale=scale, prepared_video=True, settings=environment, worker_options=worker_options,
+        owner_url=owner_url if application_url != owner_url else "",
+    )  # fmt: skip
+    try:
+        with local:
+            with SandboxClient(local.sandbox.url) as client:
+                client.user(id=OPERATOR, first_name="Оператор").say("/start")
+            yield local
+        canaries.check(folder, local.environment, owner_url)
+    finally:
+        run_outside_transaction(database_server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")

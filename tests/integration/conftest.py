@@ -14,9 +14,9 @@ from neurocards.clients.openai import Gpt
 from neurocards.clients.telegram import Telegram
 from neurocards.config import Settings
 from neurocards.keys import KeyPool
+from tests import canaries
 
 NOWHERE = "http://127.0.0.1:9"
-TOKEN = "1000001:" + "t" * 35
 OPERATOR = 424242
 
 MakeWorker = Callable[..., App]
@@ -29,9 +29,9 @@ def worker(clean_db: str, idle_broker: dramatiq.Broker) -> Iterator[MakeWorker]:
 
     def make(process: str = "w1", **settings: object) -> App:
         known = settings_with(**settings)
-        telegram, keys = Telegram(TeleBot(TOKEN, threaded=False)), KeyPool(known.kie_keys)
+        telegram, keys = Telegram(TeleBot(canaries.BOT_TOKEN, threaded=False)), KeyPool(known.kie_keys)
         keys.enrol()
-        gpt = Gpt(NOWHERE, "sk-test", "gpt-4o-mini")
+        gpt = Gpt(NOWHERE, canaries.OPENAI_KEY, "gpt-4o-mini")
         return App(known, process, "host:1", Kie(NOWHERE, NOWHERE), gpt, telegram, keys, pollers=pollers)
 
     yield make
@@ -41,8 +41,8 @@ def worker(clean_db: str, idle_broker: dramatiq.Broker) -> Iterator[MakeWorker]:
 def settings_with(**others: object) -> Settings:
     """Complete settings, whatever the environment says."""
     known = {
-        "database_url": "postgresql://nowhere/none", "redis_url": "redis://nowhere", "bot_token": TOKEN,
-        "openai_api_key": "sk-test", "kie_api_key": "one:key-a,two:key-b", "public_base_url": "https://bot.example",
+        "database_url": "postgresql://nowhere/none", "redis_url": "redis://nowhere", "bot_token": canaries.BOT_TOKEN,
+        "openai_api_key": canaries.OPENAI_KEY, "kie_api_key": "one:key-a,two:key-b", "public_base_url": "https://bot.example",
         "admin_ids": str(OPERATOR), "kie_model": "bytedance/seedance-1.5-pro",
         "kie_fallback_models": "kling-3.0/video",
     }  # fmt: skip

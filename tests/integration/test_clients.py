@@ -343,10 +343,21 @@ def test_the_callback_is_found_however_deep_it_is_wrapped(kie, sandbox, param):
     assert kie.record(KEY, "0" * 32).callback_url == "https://a.example/c"
 
 
-@pytest.mark.parametrize("data", [None, True, "lots", {"credit": 5}, "NaN"])
+@pytest.mark.parametrize("data", [None, True, "lots", {"credit": 5}, "NaN", 10**400, 1e300])
 def test_a_credit_that_is_no_number_is_an_error(kie, sandbox, data):
     sandbox.fault("kie", "credit", "http", status=200, body={"code": 200, "msg": "success", "data": data})
     failed(lambda: kie.credit(KEY))
+
+
+def test_what_a_vendor_says_can_always_be_kept(kie, sandbox):
+    # Given an answer with a NUL, half a surrogate pair, a number that is none, and a code beyond any column
+    body = r'{"code": 200, "data": {"state": "fail", "costTime": NaN, "failCode": "5\u0000", "failMsg": "no\u0000pe\ud83d"}}'
+    sandbox.fault("kie", "recordInfo", "http", status=200, body=body)
+    # Then what is read of it has neither
+    error = kie.record(KEY, "0" * 32).error
+    assert (error.text, error.fail_code) == ("nope", "5")
+    sandbox.fault("kie", "recordInfo", "http", status=200, body={"code": 10**30, "msg": "x"})
+    assert failed(lambda: kie.record(KEY, "0" * 32)).body_code is None
 
 
 # Results ----------------------------------------------------------------------------------------------------------------
@@ -548,6 +559,42 @@ def test_updates_come_raw_and_with_every_kind_named(anna, bot, sandbox):
     assert all(kind in wanted for kind in ("message", "edited_message", "callback_query", "my_chat_member"))
     # And asking from the next one confirms them
     assert telegram.get_updates(bot, updates[-1]["update_id"] + 1, 1) == []
+
+
+def test_what_has_no_id_of_an_update_is_left_out(bot, sandbox):
+    # Given a batch with ids that no table could keep
+    ids = [2**63, -1, True, None, "5", 0.5, 5]
+    body = {"ok": True, "result": [*({"update_id": number} for number in ids), 7, None]}
+    sandbox.fault("telegram", "getUpdates", "http", status=200, body=body)
+    # Then the others come through
+    assert telegram.get_updates(bot, 0, 0) == [{"update_id": 5}]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"ok": True}, {"ok": "yes", "result": {}}, {"ok": False, "description": "x"}, {"ok": False, "error_code": 400},
+        {"ok": False, "error_code": "400", "description": "x"}, {"ok": True, "result": True}, {"ok": True, "result": {"message_id": "5"}},
+        {"ok": True, "result": []},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_an_answer_that_is_not_telegrams_is_an_ambiguous_failure(anna, bot, sandbox, body):
+    sandbox.fault("telegram", "sendMessage", "http", status=200, body=body)
+    error = failed(lambda: Telegram(bot).send_text(anna.id, "привет", []))
+    assert (error.http_status, error.ambiguous) == (200, True)
+
+
+def test_a_flood_longer_than_a_year_is_no_wait(anna, bot, sandbox):
+    for seconds in (10**400, -1, "5", None):
+        body = {
+            "ok": False,
+            "error_code": 429,
+            "description": "Too Many Requests",
+            "parameters": {"retry_after": seconds},
+        }
+        sandbox.fault("telegram", "sendMessage", "http", status=429, body=body)
+        assert failed(lambda: Telegram(bot).send_text(anna.id, "привет", [])).retry_after is None
 
 
 def file_id(anna: User, bot: TeleBot, jpeg: bytes, tmp_path: Path) -> str:

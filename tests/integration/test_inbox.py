@@ -21,7 +21,9 @@ Update = dict[str, Any]
 
 
 def update(number: int, person: int = 7, text: str = "привет") -> Update:
-    return {"update_id": number, "message": {"from": {"id": person}, "text": text}}
+    chat = {"id": person, "type": "private", "first_name": "Анна"}
+    sender = {"id": person, "is_bot": False, "first_name": "Анна"}
+    return {"update_id": number, "message": {"message_id": 1, "date": 1, "chat": chat, "from": sender, "text": text}}
 
 
 def open_updates() -> list[int]:
@@ -65,6 +67,16 @@ def test_what_was_handled_or_set_aside_is_not_open_any_more(clean_db):
     assert open_updates() == [3]
     with db:
         assert InboxUpdate.get_by_id(2).error == "could not be read"
+
+
+def test_how_often_an_update_was_begun_is_counted_until_it_is_handled(clean_db):
+    # Given an update that two bots begin with, the second of them twice
+    inbox.store([update(1)])
+    assert (inbox.taken_up(1), inbox.taken_up(1), inbox.taken_up(1, again=True)) == (1, 2, 2)
+    # When one of them has handled it
+    inbox.handled(1)
+    # Then nobody takes it up any more
+    assert (inbox.taken_up(1), inbox.taken_up(1, again=True)) == (None, None)
 
 
 # Lanes ----------------------------------------------------------------------------------------------------------------
@@ -134,6 +146,41 @@ def test_everyones_updates_are_handled_in_their_order(open_lanes):
     assert all(numbers == sorted(numbers) for numbers in desk.handled.values())
     lanes.stop(5)
     assert open_updates() == []
+
+
+def test_what_another_bot_has_handled_meanwhile_is_not_handled_again(open_lanes):
+    # Given three updates, of which another bot handles the first before this one does, and the second before it can try again
+    desk = Desk(1)
+
+    def handle(update: Update) -> None:
+        if update["update_id"] == 2:
+            inbox.handled(2)
+            raise OperationalError("server closed the connection")
+        desk.handle(update)
+
+    rows = inbox.store([update(1), update(2), update(3)])
+    inbox.handled(1)
+    # When this bot comes to them
+    _, lanes = open_lanes(handle=handle)
+    for row in rows:
+        lanes.put(row)
+    # Then it handles the third only
+    assert desk.done.wait(20)
+    assert desk.handled == {7: [3]}
+
+
+def test_an_update_no_handler_could_rely_on_is_set_aside_at_once(open_lanes):
+    # Given an update with a number for a text, and a sound one after it
+    desk, lanes = open_lanes(2)
+    broken = update(1, text=12)  # type: ignore[arg-type]
+    # When both arrive
+    put(lanes, broken, update(2))
+    assert desk.done.wait(20)
+    # Then no handler saw the first, and its reason doesn't quote it
+    assert (desk.calls, desk.sorry, desk.handled) == (1, [1], {7: [2]})
+    lanes.stop(5)
+    with db:
+        assert InboxUpdate.get_by_id(1).error == "unreadable: message.text: Input should be a valid string"
 
 
 def test_one_persons_slow_answer_holds_up_nobody_else(open_lanes):

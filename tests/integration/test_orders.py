@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from neurocards import drafts, jobs, ledger, orders, service
+from neurocards import drafts, jobs, ledger, orders, outbox, service
 from neurocards.db import db
 from neurocards.errors import AlreadyOrdered, NotEnoughCredits, OrdersClosed, StaleButton, TooManyOpen
 from neurocards.models import Draft, Job, JobEvent, LedgerEntry, Order, Outgoing
@@ -93,6 +93,19 @@ def test_a_confirm_pressed_twice_is_one_order(person):
         orders.place(7, 7, draft.id, draft.version, 100)
     assert again.value.order_id == order.id
     assert orders.balance(7) == 4
+
+
+def test_a_card_that_was_lost_comes_after_the_second_confirm(ordered):
+    # Given an order whose card was asked for, and a message that was lost on its way to the workers
+    order = ordered()
+    with db:
+        woken = outbox.wake_due(10, lease=15)
+        assert (len(woken), outbox.wake_due(10, lease=15)) == (1, [])
+    # When the customer, who still sees the summary, confirms again
+    orders.show_again(order.id)
+    # Then the card is asked for at once, and not after the lease
+    with db:
+        assert outbox.wake_due(10, lease=15) == woken
 
 
 @pytest.mark.parametrize("confirms", [16])

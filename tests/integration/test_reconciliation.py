@@ -178,6 +178,41 @@ def test_a_refunded_video_is_excused_by_a_sending_that_nobody_answered(world):
     assert (found.late_videos, found.violations) == ((2,), {})
 
 
+# Job 2 is taken for delivered, though Telegram took nothing.
+GIVEN_UP = """
+UPDATE jobs SET status = 'done', failure_category = NULL WHERE id = 2;
+INSERT INTO job_events (job_id, from_status, from_stage, to_status, reason, actor)
+    VALUES (2, 'processing', 'deliver', 'done', 'not handed over: no answer', 'w1')"""
+SILENCE = entry("telegram", "sendVideo", {"method": "POST"}, {}, status=0, note="fault hang")
+
+
+def test_a_video_whose_two_sendings_were_met_with_silence_is_unsent(world):
+    # Given a job that was given up after two sendings of which nobody heard again
+    run(world, GIVEN_UP)
+    # When the books are compared
+    found = matched(world, [*SOUND, SILENCE, SILENCE])
+    # Then it is counted, and breaks no promise
+    assert (found.unsent_videos, found.violations) == ((2,), {})
+
+
+def test_silence_excuses_no_more_videos_than_it_met(world):
+    # Given the same, but one sending only
+    run(world, GIVEN_UP)
+    # When the books are compared
+    found = matched(world, [*SOUND, SILENCE])
+    # Then the video is missing
+    assert (found.unsent_videos, found.violations) == ((), {"done_without_video": (2,)})
+
+
+def test_a_customer_who_blocked_the_bot_misses_no_video(world):
+    # Given a job that is done because Telegram refused its video for good
+    run(world, GIVEN_UP)
+    # When the books are compared
+    found = matched(world, [*SOUND, video(2, status=403)])
+    # Then nothing is wrong
+    assert (found.unsent_videos, found.violations) == ((), {})
+
+
 ONCE_NO_MORE = "DROP INDEX one_debit_per_job, one_settlement_per_job;"
 CHARGE = (
     "INSERT INTO ledger_entries (user_id, job_id, kind, amount, reason, actor) VALUES (7, 2, 'debit', -1, 'x', 'x')"
@@ -213,7 +248,7 @@ def test_each_wrong_is_found_with_its_ids(world, name):
 
 def test_there_is_a_case_for_everything_that_can_be_found(world):
     found = matched(world, SOUND)
-    assert {*WINDOWS, *WRONG, "late_videos", "tasks", "videos"} == set(found.figures)
+    assert {*WINDOWS, *WRONG, "late_videos", "unsent_videos", "tasks", "videos"} == set(found.figures)
 
 
 def test_the_audit_reads_a_journal_file_and_fails_when_something_is_wrong(blank, tmp_path):

@@ -277,3 +277,37 @@ def test_sound_alone_is_refused(tmp_path):
     # Then it is not what was ordered
     with pytest.raises(BadVideo, match="no picture"):
         probe_video(tmp_path / "a.mp4")
+
+
+def test_a_palette_picture_without_its_palette_is_refused():
+    # Given a PNG of numbered colours whose table of colours is lost
+    data = encoded(noise(300, 300).convert("P"), "PNG")
+    place = data.index(b"PLTE")
+    table = int.from_bytes(data[place - 4 : place])
+    # Then it is refused as damaged
+    assert reason(data[: place - 4] + data[place + 8 + table :]) == "broken"
+
+
+def test_a_jpeg_that_is_gone_over_again_and_again_is_refused():
+    # Given a small progressive JPEG that claims to be large, with a thousand scans of a few bytes
+    data = encoded(noise(300, 300), "JPEG", progressive=True)
+    frame = data.index(b"\xff\xc2") + 5
+    scans = b"\xff\xda\0\x08\1\1\0\1\5\2\0\0" * 1000
+    bomb = data[:frame] + struct.pack(">HH", 7000, 7000) + data[frame + 4 : -2] + scans + b"\xff\xd9"
+    # Then it is not decoded, which would take seconds for each thousand
+    assert reason(bomb) == "broken"
+
+
+@pytest.mark.parametrize("count", [2_000_001, 10**7, 2**32 - 1])
+def test_a_video_that_claims_more_pictures_than_it_can_have_is_refused(tmp_path, count):
+    # Given a video whose tables claim so many samples of one byte
+    path = film(tmp_path / "a.mp4")
+    data = bytearray(path.read_bytes())
+    sizes, chunks, times = data.index(b"stsz"), data.index(b"stsc"), data.index(b"stts")
+    data[sizes + 8 : sizes + 16] = struct.pack(">II", 1, count)
+    data[chunks + 16 : chunks + 20] = struct.pack(">I", min(count, 2**31 - 1))
+    data[times + 12 : times + 16] = struct.pack(">I", count)
+    path.write_bytes(data)
+    # Then no decoder makes room for them, nor looks for them for ever
+    with pytest.raises(BadVideo, match="not a video"):
+        probe_video(path)
