@@ -96,7 +96,7 @@ class Answer:
         """The body as a JSON object with nothing in its texts that PostgreSQL refuses; empty when it is anything else."""
         try:
             body = keepable(self.json())
-        except ValueError:
+        except (ValueError, RecursionError):  # what can be read may still be nested too deeply to be gone through
             return {}
         return body if isinstance(body, dict) else {}
 
