@@ -35,8 +35,7 @@ Result = TypeVar("Result")
 _TROUBLE = (requests.RequestException, HTTPError, OSError, ValueError)
 _NEVER_LEFT = (NewConnectionError, ConnectTimeoutError, PrivateAddress)
 _HANDSHAKE = re.compile("CERT|HANDSHAKE|VERSION|PROTOCOL|CIPHER|NAME")
-# Only an escape brings such a character into JSON.
-_ESCAPED = re.compile(r"\\u(?:0000|d[89a-f])", re.IGNORECASE)
+# What only an escape brings into JSON.
 _UNKEEPABLE = re.compile("[\0\ud800-\udfff]")
 _local = threading.local()
 
@@ -86,19 +85,18 @@ class Answer:
         return self.content.decode("utf-8", "replace")
 
     def json(self) -> Any:
-        """The body as JSON, with nothing in its texts that PostgreSQL refuses. Raises ValueError when it is none."""
+        """The body as JSON, as it came: what a person wrote is the handlers' to clean. Raises ValueError when it is none."""
         text = self.content.decode(json.detect_encoding(self.content))
         try:
-            value = json.loads(text, parse_constant=_no_number)
-            return _keepable(value) if _ESCAPED.search(text) else value
+            return json.loads(text, parse_constant=_no_number)
         except RecursionError:
             raise ValueError("JSON nested too deeply") from None
 
     def json_object(self) -> dict[str, Any]:
-        """The body as a JSON object; empty when it is anything else."""
+        """The body as a JSON object with nothing in its texts that PostgreSQL refuses; empty when it is anything else."""
         try:
-            body = self.json()
-        except ValueError:
+            body = keepable(self.json())
+        except (ValueError, RecursionError):  # what can be read may still be nested too deeply to be gone through
             return {}
         return body if isinstance(body, dict) else {}
 
@@ -107,14 +105,14 @@ def _no_number(_name: str) -> None:
     """NaN and its like are no JSON, but no reason either to refuse what they stand in: they count as null."""
 
 
-def _keepable(value: Any) -> Any:
+def keepable(value: Any) -> Any:
     """The value with its texts free of NUL and of half surrogates."""
     if isinstance(value, str):
         return _UNKEEPABLE.sub("", value)
     if isinstance(value, list):
-        return [_keepable(part) for part in value]
+        return [keepable(part) for part in value]
     if isinstance(value, dict):
-        return {_keepable(name): _keepable(part) for name, part in value.items()}
+        return {keepable(name): keepable(part) for name, part in value.items()}
     return value
 
 

@@ -22,9 +22,9 @@ class Rehearsal:
 
 def _swept(found: Result) -> str:
     windows = ", ".join(f"{count} at {window}" for window, count in found["duplicates"].items())
-    return (
-        f"{found['points']:,} points, {found['runs']:,} kills, {found['violations']} violations; duplicates: {windows}"
-    )
+    mended = found.get("mended_since")
+    since = f" (mended since; that scenario again: {mended['runs']} kills, {mended['violations']})" if mended else ""
+    return f"{found['points']:,} points, {found['runs']:,} kills, {found['violations']} violations{since}; duplicates: {windows}"
 
 
 def _soaked(found: Result) -> str:

@@ -22,7 +22,7 @@ from telebot.types import InlineKeyboardButton, InlineKeyboardMarkup
 
 from neurocards.errors import BadPhoto, ProviderError
 from neurocards.media import Video
-from neurocards.transport import Answer, Call, TooLarge, TooSlow, exchange, patiently, receive
+from neurocards.transport import Answer, Call, TooLarge, TooSlow, exchange, keepable, patiently, receive
 
 log = logging.getLogger(__name__)
 
@@ -295,7 +295,7 @@ def translated(ask: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         failure = ProviderError(
             "telegram",
             error.function_name,
-            str(error.description)[:500],
+            keepable(str(error.description)[:500]),
             http_status=error.error_code,
             retry_after=_retry_after(error.result_json),
         )

@@ -32,6 +32,8 @@ class Internet:
         self._listener.bind(("127.0.0.1", 0))
         self._listener.listen(64)
         self._claimed: dict[int, str] = {}
+        # Other tests' stand-ins may still be calling back from threads of their own: that is no business of this internet.
+        self._inhabitant = threading.get_ident()
         self._thread = threading.Thread(target=self._serve, name="internet", daemon=True)
         self._thread.start()
 
@@ -42,8 +44,14 @@ class Internet:
         self._listener.close()
         self._thread.join(5)
 
+    def elsewhere(self) -> bool:
+        """Whether another thread than the test's asks."""
+        return threading.get_ident() != self._inhabitant
+
     def resolve(self, host: Any, port: Any, *args: Any, **kwargs: Any) -> list[Any]:
         """As getaddrinfo. Numbers in any spelling are read by the real one; a name that is not known does not exist."""
+        if self.elsewhere():
+            return _getaddrinfo(host, port, *args, **kwargs)
         name = (host.decode() if isinstance(host, bytes) else str(host)).lower().rstrip(".")
         known = self._names.get(name)
         if known is None:
@@ -60,10 +68,14 @@ class Internet:
             def __init__(
                 self, family: int = socket.AF_INET, type: int = socket.SOCK_STREAM, proto: int = 0, fileno: Any = None
             ):
-                super().__init__(socket.AF_INET if fileno is None else family, type, proto, fileno)
+                here = fileno is None and not internet.elsewhere()
+                super().__init__(socket.AF_INET if here else family, type, proto, fileno)
                 self.claimed: Address | None = None
 
             def connect(self, address: Any) -> None:
+                if internet.elsewhere():
+                    super().connect(address)
+                    return
                 super().connect(internet._listener.getsockname())
                 self.claimed = address
                 internet.connected.append(address[0])
