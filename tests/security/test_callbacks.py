@@ -209,5 +209,9 @@ def test_no_error_puts_a_nonce_into_the_log(http, job, caplog, migrated_url):
 
 
 def test_there_is_no_other_address_to_forge():
-    rules = {str(rule) for rule in web.create(settings_with()).url_map.iter_rules()}
-    assert rules == {"/queue_stats", "/healthz", "/readyz", "/kie/callback/<nonce>"}
+    def addresses(**settings: object) -> set[str]:
+        return {str(rule) for rule in web.create(settings_with(**settings)).url_map.iter_rules()}
+
+    known = {"/queue_stats", "/healthz", "/readyz", "/kie/callback/<nonce>"}
+    assert addresses() == known
+    assert addresses(bot_mode="webhook", webhook_secret_token="a-secret-of-16-or-more") == known | {web.WEBHOOK_PATH}

@@ -21,8 +21,7 @@ RAW = {
     "migrate.py",
     "privileges.py",
     "reconciliation.py",
-    "0001_initial.py",
-    "0002_outages.py",
+    *(path.name for path in (ROOT / "neurocards" / "migrations").glob("0*.py")),
 }
 INJECTIONS = (
     "'; DROP TABLE users; --", "' OR '1'='1", '" OR ""="', "\\'; DELETE FROM jobs; --", "1); UPDATE users SET credits = 9; --", "%s %(x)s",
