@@ -13,7 +13,7 @@ override TEXT := $(value TEXT)
 export PHOTO TEXT
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test check lint format migrate chaos crash-sweep reliability coverage requirements audit-dependencies clean distclean environment
+.PHONY: help setup demo dev test check lint format docs migrate chaos crash-sweep reliability coverage requirements audit-dependencies clean distclean environment
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,9 @@ lint: environment ## check format, style, types and imports
 format: environment ## format the code and mend what can be mended
 	$(RUN) ruff format .
 	$(RUN) ruff check --fix .
+
+docs: environment ## write docs/configuration.md anew from the settings class
+	@$(RUN) neurocards config > docs/configuration.md
 
 migrate: environment ## create or upgrade the database at DATABASE_URL
 	@$(RUN) neurocards migrate
