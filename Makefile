@@ -4,6 +4,7 @@ PYTHON ?= python3
 RUN := .venv/bin/python -m
 PIP_TOOLS := pip-tools==7.6.2
 PIP_AUDIT := pip-audit==2.10.1
+SCRIPTS := .ci/run deploy_vps.sh $(wildcard scripts/*.sh)
 COMPILE := --quiet --generate-hashes --allow-unsafe --strip-extras \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
@@ -13,7 +14,7 @@ override TEXT := $(value TEXT)
 export PHOTO TEXT
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test check lint format migrate chaos crash-sweep reliability coverage requirements audit-dependencies clean distclean environment
+.PHONY: help setup demo dev test check lint format docs migrate chaos crash-sweep reliability coverage requirements audit-dependencies clean distclean environment
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -35,15 +36,20 @@ test: environment ## run all tests; ARGS=... goes to pytest
 
 check: lint test ## run lint and all tests
 
-lint: environment ## check format, style, types and imports
+lint: environment ## check format, style, types, imports and shell scripts
 	$(RUN) ruff format --check .
 	$(RUN) ruff check .
 	$(RUN) mypy
 	.venv/bin/lint-imports
+	.venv/bin/shellcheck $(SCRIPTS)
+	.venv/bin/shfmt -d $(SCRIPTS)
 
 format: environment ## format the code and mend what can be mended
 	$(RUN) ruff format .
 	$(RUN) ruff check --fix .
+
+docs: environment ## write docs/configuration.md anew from the settings class
+	@$(RUN) neurocards config > docs/configuration.md
 
 migrate: environment ## create or upgrade the database at DATABASE_URL
 	@$(RUN) neurocards migrate

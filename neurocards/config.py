@@ -56,6 +56,8 @@ def _needed_for_the_webhook(value: Value, known: ValidationInfo) -> Value:
     return value
 
 
+NEEDED_FOR_THE_WEBHOOK = AfterValidator(_needed_for_the_webhook)
+
 Url = Annotated[str, AfterValidator(_without_slash)]
 Secret = Annotated[SecretStr, _matching(r"\S+")]
 
@@ -68,15 +70,32 @@ class DatabaseSettings(BaseSettings):
     )
 
     database_url: Annotated[SecretStr, _address(("postgres", "postgresql"), needs_path=True)] = Field(
-        description="a PostgreSQL address such as postgresql://user:password@host:5432/neurocards"
+        title="where PostgreSQL is",
+        description="a PostgreSQL address such as postgresql://user:password@host:5432/neurocards",
     )
-    db_pool_size: int = Field(7, ge=2, le=100, description="connections one process may hold, 2 to 100")
+    db_pool_size: int = Field(
+        7,
+        ge=2,
+        le=100,
+        title="connections to PostgreSQL that a worker process may hold",
+        description="a number, 2 to 100",
+    )
     app_role: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")] | None = Field(
-        None, description="the name of a PostgreSQL role, in small letters"
+        None,
+        title="whom a migration grants what bot and workers need; the migration alone reads it",
+        description="the name of a PostgreSQL role, in small letters",
     )
-    time_scale: float = Field(1.0, gt=0, le=10_000, description="a number above 0 by which every delay is divided")
+    time_scale: float = Field(
+        1.0,
+        gt=0,
+        le=10_000,
+        title="for tests and rehearsals: hurries everything",
+        description="a number above 0 by which every delay is divided",
+    )
     log_dir: Annotated[str, AfterValidator(_writable)] | None = Field(
-        None, description="a folder that can be written to; empty: standard output"
+        None,
+        title="where `bot.log` and `worker-N.log` go",
+        description="a folder that can be written to; empty: standard output",
     )
 
 
@@ -84,49 +103,84 @@ class Settings(DatabaseSettings):
     """All settings of a bot or a worker (`spec`, section 11); secrets print as asterisks."""
 
     redis_url: Annotated[SecretStr, _address(("redis", "rediss", "unix"), needs_path=False)] = Field(
-        description="a Redis address such as redis://localhost:6379/0"
+        title="where Redis or Valkey is", description="a Redis address such as redis://localhost:6379/0"
     )
 
     bot_token: Annotated[SecretStr, _matching(r"\d+:[\w-]{30,}")] = Field(
-        description="a token from @BotFather, like 123456:ABC-DEF..."
+        title="which bot it is", description="a token from @BotFather, like 123456:ABC-DEF..."
     )
-    bot_mode: Literal["polling", "webhook"] = Field("polling", description="'polling' or 'webhook'")
-    telegram_api_url: Url = Field("https://api.telegram.org", description="the base address of a Bot API server")
-    public_base_url: Annotated[Url | None, AfterValidator(_needed_for_the_webhook)] = Field(
-        None, validate_default=True, description="the https address under which the bot is reached from outside"
+    bot_mode: Literal["polling", "webhook"] = Field(
+        "polling", title="how updates come", description="'polling' or 'webhook'"
+    )
+    telegram_api_url: Url = Field(
+        "https://api.telegram.org",
+        title="another Bot API server than Telegram's",
+        description="the base address of a Bot API server",
+    )
+    public_base_url: Annotated[Url | None, NEEDED_FOR_THE_WEBHOOK] = Field(
+        None,
+        validate_default=True,
+        title="for the webhook and for KIE's callbacks",
+        description="the https address under which the bot is reached from outside",
     )
     webhook_secret_token: Annotated[
-        Annotated[SecretStr, _matching(r"[A-Za-z0-9_-]{16,256}")] | None, AfterValidator(_needed_for_the_webhook)
-    ] = Field(None, validate_default=True, description="16 to 256 characters of A-Z a-z 0-9 _ -")
-    port: int = Field(10000, ge=0, le=65535, description="a port number, 0 to 65535")
+        Annotated[SecretStr, _matching(r"[A-Za-z0-9_-]{16,256}")] | None, NEEDED_FOR_THE_WEBHOOK
+    ] = Field(
+        None,
+        validate_default=True,
+        title="what Telegram proves itself with; only it and you know it",
+        description="16 to 256 characters of A-Z a-z 0-9 _ -",
+    )
+    port: int = Field(
+        10000, ge=0, le=65535, title="where the bot answers HTTP", description="a port number, 0 to 65535"
+    )
 
-    openai_api_key: Secret = Field(description="an OpenAI key, sk-...")
-    openai_base_url: Url = Field("https://api.openai.com/v1", description="an OpenAI-compatible address ending in /v1")
+    openai_api_key: Secret = Field(title="pays for GPT", description="an OpenAI key, sk-...")
+    openai_base_url: Url = Field(
+        "https://api.openai.com/v1",
+        title="another server than OpenAI's",
+        description="an OpenAI-compatible address ending in /v1",
+    )
     openai_model: str = Field(
-        "gpt-4o-mini", pattern=r"^[\w./:-]+$", description="the name of a chat model that can see pictures"
+        "gpt-4o-mini",
+        pattern=r"^[\w./:-]+$",
+        title="who writes the script",
+        description="the name of a chat model that can see pictures",
     )
 
     kie_api_key: Annotated[SecretStr, _matching(r"\s*([\w.-]+:)?[^,:\s]+(\s*,\s*([\w.-]+:)?[^,:\s]+)*\s*")] = Field(
-        description="one or more KIE keys separated by commas; 'account:key' groups keys of one account"
+        title="pays for videos",
+        description="one or more KIE keys separated by commas; 'account:key' groups keys of one account",
     )
-    kie_api_url: Url = Field("https://api.kie.ai", description="KIE's API address")
-    kie_upload_url: Url = Field("https://kieai.redpandaai.co", description="KIE's upload address")
+    kie_api_url: Url = Field("https://api.kie.ai", title="another host than KIE's", description="KIE's API address")
+    kie_upload_url: Url = Field(
+        "https://kieai.redpandaai.co", title="another host for photos than KIE's", description="KIE's upload address"
+    )
     kie_model: str = Field(
-        "bytedance/seedance-1.5-pro", pattern=r"^[\w./-]+$", description="the id of a KIE video model"
+        "bytedance/seedance-1.5-pro",
+        pattern=r"^[\w./-]+$",
+        title="who renders the video",
+        description="the id of a KIE video model",
     )
     kie_fallback_models: str = Field(
         "kling-3.0/video,bytedance/seedance-2-fast",
+        title="who renders when the model is gone",
         description="KIE model ids separated by commas, tried in order when a model is gone",
     )
 
     admin_ids: Annotated[str, Field(pattern=r"^(\s*\d{1,18}\s*(,\s*\d{1,18}\s*)*)?$")] = Field(
-        "", description="Telegram ids separated by commas"
+        "", title="who the operators are: they get the alerts", description="Telegram ids separated by commas"
     )
     support_contact: str = Field(
-        "@kirbudilov", max_length=64, description="whom users are told to write to, like @name"
+        "@kirbudilov",
+        max_length=64,
+        title="whom users are told to write to",
+        description="a contact of up to 64 characters, like @name",
     )
-    workers_configured: int | None = Field(None, ge=0, description="the number that /queue_stats reports")
-    welcome_credits: int = Field(1, ge=0, le=100, description="credits a new user is given, 0 to 100")
+    workers_configured: int | None = Field(
+        None, ge=0, title="what `/queue_stats` reports instead of counting", description="a number, 0 or more"
+    )
+    welcome_credits: int = Field(1, ge=0, le=100, title="a new user's credits", description="a number, 0 to 100")
 
     @property
     def admins(self) -> tuple[int, ...]:

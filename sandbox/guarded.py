@@ -16,10 +16,11 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, ClassVar, Self
+from typing import IO, TYPE_CHECKING, ClassVar
 
 from sandbox.folders import ServerFolder, ServiceError, server_account
 from sandbox.guard import STOP_SECONDS, Order
+from sandbox.staged import Staged
 
 if TYPE_CHECKING:
     import psutil
@@ -55,10 +56,11 @@ class ReservedPort:
         self._socket.close()
 
 
-class GuardedServer:
+class GuardedServer(Staged):
     """A server with its own folder, port and guard process.
 
-    The context starts it and at the end removes it without trace, except for a kept folder. `start`, `stop`, `kill`
+    The context starts it, so that it answers, and at the end stops it and removes it without trace, except for a kept
+    folder. It raises `ServiceError` if the server cannot start. `start`, `stop`, `kill`
     and `restart` inside the context are for failure tests: port and data stay the same. They may be called from any
     thread, one at a time. A child forked without exec holds our lifeline too: if we are killed, the server ends only
     with that child.
@@ -74,22 +76,14 @@ class GuardedServer:
         self._guard: subprocess.Popen[bytes] | None = None
         self._pid = 0
 
-    def __enter__(self) -> Self:
-        """Starts the server; it answers on return. Raises `ServiceError` if it cannot."""
-        with ExitStack() as undo:
-            undo.enter_context(self._files)
-            self._port = ReservedPort()
-            undo.callback(self._port.close)
-            undo.callback(self.stop)
-            self._install()
-            self._prepare()
-            self.start()
-            self._undo = undo.pop_all()
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        """Stops the server and removes its files."""
-        self._undo.close()
+    def _stage(self, undo: ExitStack) -> None:
+        undo.enter_context(self._files)
+        self._port = ReservedPort()
+        undo.callback(self._port.close)
+        undo.callback(self.stop)
+        self._install()
+        self._prepare()
+        self.start()
 
     @property
     def running(self) -> bool:

@@ -14,14 +14,14 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Self
+from typing import IO
 
 import requests
 
 from sandbox.guard import Order
 from sandbox.server import Sandbox
 from sandbox.services import APPLICATION, Postgres, Valkey
+from sandbox.staged import Staged
 
 ROOT = Path(__file__).resolve().parent.parent
 GUARD = Path(__file__).with_name("guard.py")
@@ -108,7 +108,7 @@ def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
     return pipe
 
 
-class Local:
+class Local(Staged):
     """Everything up, from `with` to its end. `settings` are further environment variables for bot and workers,
     `worker_options` arguments of `run_workers.py`. `real` names vendors by their key's variable: those get no stand-in.
     `owner_url` is for the migration, when the given DATABASE_URL is that of the role `neurocards_app`.
@@ -128,19 +128,7 @@ class Local:
         self._worker_options = worker_options
         self._real = real
         self._owner_url = owner_url
-        self._undo = ExitStack()
         self.children: list[Child] = []
-
-    def __enter__(self) -> Self:
-        with ExitStack() as undo:
-            self._start(undo)
-            self._undo = undo.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._undo.close()
 
     def child(self, name: str) -> Child:
         """`run_bot` or `run_workers`: to be killed, started again, or measured."""
@@ -151,7 +139,7 @@ class Local:
         for child in self.children:
             child.check()
 
-    def _start(self, undo: ExitStack) -> None:
+    def _stage(self, undo: ExitStack) -> None:
         self.environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **self._servers(undo)}
         undo.enter_context(self.sandbox)
         self.port = free_port()

@@ -19,10 +19,10 @@ import subprocess
 import sys
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Self
 
 from sandbox.folders import server_account
 from sandbox.guarded import ENVIRONMENT, GuardedServer, ServiceError
+from sandbox.staged import Staged
 
 IPC_RMID = 0
 PREPARE_SECONDS = 60.0
@@ -177,7 +177,7 @@ class Valkey(GuardedServer):
         return "Ready to accept connections" in self._log_tail()
 
 
-class Services:
+class Services(Staged):
     """Both servers. With `keep_data` PostgreSQL's data wait for the next run under the same root; Valkey's never do."""
 
     def __init__(self, root: Path, *, durable: bool = True, keep_data: bool = False) -> None:
@@ -185,17 +185,9 @@ class Services:
         self.postgres = Postgres(root, durable=durable, keep_data=keep_data)
         self.valkey = Valkey(root)
 
-    def __enter__(self) -> Self:
-        """Starts both; if one cannot start, none is left running."""
-        with ExitStack() as undo:
-            undo.enter_context(self.postgres)
-            undo.enter_context(self.valkey)
-            self._undo = undo.pop_all()
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        """Stops both."""
-        self._undo.close()
+    def _stage(self, undo: ExitStack) -> None:
+        undo.enter_context(self.postgres)
+        undo.enter_context(self.valkey)
 
 
 def _remove_shared_memory(pid_file: list[str]) -> None:

@@ -5,13 +5,11 @@ given server and dropped at the end.
 """
 
 import os
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import dramatiq
-import psycopg2
 import pytest
 
 from neurocards import db as database
@@ -19,6 +17,7 @@ from neurocards import dispatch, drafts, orders
 from neurocards.db import db
 from neurocards.migrate import migrate
 from neurocards.models import TABLES, Job, Order
+from sandbox.databases import empty_database
 from sandbox.services import APPLICATION, Postgres, Valkey
 from tests import canaries
 from tests.canaries import pytest_runtest_makereport
@@ -52,10 +51,8 @@ def redis_url() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def scratch_url(database_server: str) -> Iterator[str]:
     """The address of an empty database of this run's own."""
-    name = f"neurocards_test_{uuid.uuid4().hex[:12]}"
-    run_outside_transaction(database_server, f"CREATE DATABASE {name}")
-    yield urlsplit(database_server)._replace(path=f"/{name}").geturl()
-    run_outside_transaction(database_server, f"DROP DATABASE {name} WITH (FORCE)")
+    with empty_database(database_server) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -81,17 +78,6 @@ def as_application(url: str) -> str:
     """The same database of our own server for the role of bot and workers."""
     parts = urlsplit(url)
     return parts._replace(netloc=f"{APPLICATION}@{parts.hostname}:{parts.port}").geturl()
-
-
-def run_outside_transaction(url: str, statement: str) -> None:
-    """Runs one statement that PostgreSQL doesn't allow in a transaction."""
-    connection = psycopg2.connect(url)
-    try:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(statement)
-    finally:
-        connection.close()
 
 
 @pytest.fixture(scope="session")

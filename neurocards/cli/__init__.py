@@ -8,7 +8,7 @@ from psycopg2 import errorcodes
 
 from neurocards import migrate as migration
 from neurocards import monitoring
-from neurocards.cli import audit, failures, jobs, keys, local, money
+from neurocards.cli import audit, failures, jobs, keys, local, money, settings
 from neurocards.cli.terminal import connect, console
 from neurocards.db import in_a_line, sqlstate
 from neurocards.errors import ConfigurationMistake
@@ -18,7 +18,7 @@ cli = typer.Typer(
 )
 for name, group in (("jobs", jobs.cli), ("credits", money.cli), ("keys", keys.cli)):
     cli.add_typer(group, name=name)
-for commands in (audit.cli, failures.cli, local.cli):
+for commands in (audit.cli, failures.cli, local.cli, settings.cli):
     cli.add_typer(commands)
 
 
@@ -46,8 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
 @cli.command()
 def migrate() -> None:
     """Create or upgrade the database at DATABASE_URL, as its owner, and grant APP_ROLE what it needs. Safe to run again."""
-    settings = connect()
-    applied = migration.migrate(settings.app_role)
+    applied = migration.migrate(connect().app_role)
     console.print(f"applied: {', '.join(applied)}" if applied else "the database is up to date")
 
 

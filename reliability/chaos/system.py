@@ -4,11 +4,11 @@ import os
 import signal
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Self
 
 from sandbox.client import SandboxClient
 from sandbox.local import ROOT, Child, Local
 from sandbox.services import Services
+from sandbox.staged import Staged
 
 OPERATOR = 424242
 # Three keys of one account: two may be out and the third still works.
@@ -18,23 +18,14 @@ RENDER_SECONDS = [60, 150]
 LEADS = "this process leads"
 
 
-class System:
+class System(Staged):
     """PostgreSQL, Valkey, sandbox, bot and `workers` worker commands, from `with` to its end. `folder` gets logs and journal."""
 
     def __init__(self, folder: Path, time_scale: float, workers: int) -> None:
         self.journal = folder / "journal.jsonl"
         self._folder, self._scale, self._wanted = folder, time_scale, workers
 
-    def __enter__(self) -> Self:
-        with ExitStack() as undo:
-            self._start(undo)
-            self._undo = undo.pop_all()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._undo.close()
-
-    def _start(self, undo: ExitStack) -> None:
+    def _stage(self, undo: ExitStack) -> None:
         self.services = undo.enter_context(Services(ROOT / "var", durable=False))
         self.database = self.services.postgres.url
         addresses = {"DATABASE_URL": self.database, "REDIS_URL": self.services.valkey.url}

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from graphlib import TopologicalSorter
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 from urllib.parse import urlsplit
 
 import psycopg2
@@ -19,6 +17,7 @@ from reliability.crash_sweep import forked
 from sandbox.client import SandboxClient
 from sandbox.local import ROOT, TOKEN, Child
 from sandbox.services import Services
+from sandbox.staged import Staged
 
 OPERATOR = 424242
 KEYS = {"sandbox-key-1": "one", "sandbox-key-2": "two"}
@@ -36,7 +35,7 @@ _TABLES = """SELECT t.relname::text, array_remove(array_agg(p.relname::text), NU
     WHERE t.relkind = 'r' AND t.relnamespace = 'public'::regnamespace GROUP BY t.relname"""
 
 
-class Testbed:
+class Testbed(Staged):
     """A context: inside it everything runs, after it nothing is left. The parent keeps no connection that a child could use."""
 
     def __init__(self, folder: Path) -> None:
@@ -44,22 +43,14 @@ class Testbed:
         self._services = Services(ROOT / "var", durable=False)
         self._newest = 0
 
-    def __enter__(self) -> Self:
-        with ExitStack() as undo:
-            undo.enter_context(self._services)
-            self._admin = psycopg2.connect(self.database("template1"))
-            self._admin.autocommit = True
-            undo.callback(self._admin.close)
-            sandbox = self._start_sandbox()
-            undo.callback(sandbox.stop)
-            self.client = undo.enter_context(SandboxClient(self._announced(sandbox)))
-            self._undo = undo.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._undo.close()
+    def _stage(self, undo: ExitStack) -> None:
+        undo.enter_context(self._services)
+        self._admin = psycopg2.connect(self.database("template1"))
+        self._admin.autocommit = True
+        undo.callback(self._admin.close)
+        sandbox = self._start_sandbox()
+        undo.callback(sandbox.stop)
+        self.client = undo.enter_context(SandboxClient(self._announced(sandbox)))
 
     def _start_sandbox(self) -> Child:
         path = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}

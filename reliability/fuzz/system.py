@@ -7,8 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from neurocards import clock, db, ledger, logs, maintenance
 from neurocards.audit import audit
@@ -20,6 +19,7 @@ from reliability.fuzz.intake import Found, Intake
 from reliability.fuzz.pictures import whole
 from reliability.fuzz.shapes import Facts
 from sandbox.client import User
+from sandbox.staged import Staged
 
 DATABASE = "fuzz"
 CUSTOMERS = tuple(range(7001, 7025))
@@ -45,7 +45,7 @@ _BOOKS = """SELECT md5(coalesce((SELECT string_agg(t::text, ',' ORDER BY id) FRO
 _DRAFTS = "SELECT md5(coalesce(string_agg(t::text, ',' ORDER BY id), '')) FROM drafts t WHERE NOT user_id = ANY(%s)"
 
 
-class System:
+class System(Staged):
     """A context: inside it everything runs, after it nothing is left. Everything of the product's is in this process."""
 
     def __init__(self, folder: Path) -> None:
@@ -53,27 +53,19 @@ class System:
         self._play: Play | None = None
         self._photos: dict[int, str] = {}
 
-    def __enter__(self) -> Self:
-        with ExitStack() as undo:
-            self._testbed = undo.enter_context(Testbed(self._folder))
-            self._testbed.make(DATABASE)
-            self._testbed.calm_vendors()
-            self.client = self._testbed.client
-            warm_up()
-            os.environ.update(self._testbed.environment(DATABASE, {}))
-            self.settings = load(Settings)
-            clock.set_scale(self.settings.time_scale)
-            self.worker: Worker = self._new_play().worker
-            _log_to(self._folder, self.settings)
-            undo.callback(db.db.close_all)
-            db.connect(self.settings.database_url.get_secret_value(), pool_size=20)
-            self._undo = undo.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._undo.close()
+    def _stage(self, undo: ExitStack) -> None:
+        self._testbed = undo.enter_context(Testbed(self._folder))
+        self._testbed.make(DATABASE)
+        self._testbed.calm_vendors()
+        self.client = self._testbed.client
+        warm_up()
+        os.environ.update(self._testbed.environment(DATABASE, {}))
+        self.settings = load(Settings)
+        clock.set_scale(self.settings.time_scale)
+        self.worker: Worker = self._new_play().worker
+        _log_to(self._folder, self.settings)
+        undo.callback(db.db.close_all)
+        db.connect(self.settings.database_url.get_secret_value(), pool_size=20)
 
     def _new_play(self) -> Play:
         self._play = Play(CUSTOMERS[0], self.client.url, self._folder / "trace", None, self._folder / "notes.json")

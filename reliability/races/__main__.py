@@ -9,7 +9,6 @@ JSON object with the courses each kind took; the exit status is 1 when something
 import argparse
 import json
 import logging
-import os
 import random
 import sys
 import time
@@ -79,7 +78,7 @@ def run(races: int, seed: int, kinds: Sequence[str]) -> tuple[Tally, Bank]:
     dice, tally, bank = random.Random(seed), Tally(), Bank()  # noqa: S311  who starts first
     with (
         Postgres(ROOT / "var", durable=False) as server,
-        scratch_database(server.url, f"races_{os.getpid()}", connections=MOST + 8),
+        scratch_database(server.url, connections=MOST + 8),
         Arena(dice) as arena,
         Progress(console=Console(stderr=True)) as progress,
     ):

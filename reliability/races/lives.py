@@ -109,7 +109,7 @@ def queued_job(shop: Shop) -> Race:
         job = Job.get(Job.order == order.id)
         Job.update(**OVERDUE).where(Job.id == job.id).execute()
         held = Held(job, None, last_event(job.id))
-    cancel, take_up = partial(orders.cancel, shop.rich, order.id), partial(_take_up, job.id)
+    cancel, take_up = partial(orders.cancel, order.user_id, order.id), partial(_take_up, job.id)
     return _about(held, {"cancel": cancel, "take up": take_up, "expire": partial(maintenance.expire, shop.leader)})
 
 

@@ -12,7 +12,6 @@ from neurocards.models import Draft, Job, JobEvent, Order, ProviderAttempt
 from reliability.stateful.model import demand
 from reliability.stateful.scratch import another
 
-RICH = 1_000_000
 SILENT = 20.0
 FACTS: dict[str, dict[str, Any]] = {
     "submit": {"prompt": "a prompt", "prompt_source": "gpt"},
@@ -46,9 +45,8 @@ class Shop:
         self.photos: dict[int, int] = {}
 
     def begin_batch(self) -> None:
-        """One rich customer who orders whatever a race needs; the tables are empty."""
+        """Forgets the jobs of the batch before; the tables are empty."""
         self._waiting.clear()
-        self.rich = self.person(RICH)
 
     def person(self, balance: int) -> int:
         """A new person with that many credits and a photo."""
@@ -66,9 +64,10 @@ class Shop:
         return drafts.save(next(self._chats), person, state="confirm", photo_id=self.photos[person], **product)
 
     def order(self, count: int = 1) -> Order:
-        """A placed order of the rich customer."""
-        draft = self.draft(self.rich, count)
-        return orders.place(self.rich, draft.chat_id, draft.id, draft.version, 100)
+        """A placed order of somebody new: one person may not have so many open as a batch leaves."""
+        person = self.person(count)
+        draft = self.draft(person, count)
+        return orders.place(person, draft.chat_id, draft.id, draft.version, 100)
 
     def queued(self) -> int:
         """A job that nobody has taken up."""

@@ -3,7 +3,6 @@
 import atexit
 import gc
 import logging
-import os
 import traceback
 from collections import Counter
 from contextlib import ExitStack
@@ -42,7 +41,7 @@ def begin(server: str) -> None:
     """Makes this process's database, which is dropped when the process ends."""
     atexit.register(_undo.close)
     logging.disable(logging.CRITICAL)  # what the product would log of crashes that are meant to happen
-    _undo.enter_context(scratch_database(server, f"stateful_{os.getpid()}", connections=2))
+    _undo.enter_context(scratch_database(server, connections=2))
     books.make_function()
     Neurocards.template = make_worker("template")
     gc.freeze()  # libraries and settings stay: the collector need not look at them again

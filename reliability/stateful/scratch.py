@@ -4,10 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
 
 import dramatiq
-import psycopg2
 from telebot import TeleBot
 
 from neurocards import db as database
@@ -20,6 +18,7 @@ from neurocards.db import db
 from neurocards.keys import KeyPool
 from neurocards.migrate import migrate
 from neurocards.models import TABLES, Account, ApiKey
+from sandbox.databases import empty_database
 
 OPERATOR = 424242
 # The discard port: no rule or race asks a vendor, their answers are part of the rules.
@@ -45,27 +44,16 @@ class Nowhere(dramatiq.Broker):
 
 
 @contextmanager
-def scratch_database(server: str, name: str, connections: int) -> Iterator[None]:
-    """Makes the database `name` on the server behind the address `server`, points `db` at it, and drops it in the end."""
-    _outside_transaction(server, f'CREATE DATABASE "{name}"')
-    database.connect(urlsplit(server)._replace(path=f"/{name}").geturl(), pool_size=connections)
-    dramatiq.set_broker(Nowhere())
-    try:
-        migrate()
-        yield
-    finally:
-        db.close_all()
-        _outside_transaction(server, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-
-
-def _outside_transaction(server: str, statement: str) -> None:
-    connection = psycopg2.connect(server)
-    try:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(statement)
-    finally:
-        connection.close()
+def scratch_database(server: str, connections: int) -> Iterator[None]:
+    """Makes a database on the server behind the address `server`, points `db` at it, and drops it in the end."""
+    with empty_database(server) as url:
+        database.connect(url, pool_size=connections)
+        dramatiq.set_broker(Nowhere())
+        try:
+            migrate()
+            yield
+        finally:
+            db.close_all()
 
 
 def empty_tables() -> None:

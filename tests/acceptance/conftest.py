@@ -6,8 +6,7 @@ One system serves all tests of a run; each test brings its own customers, so tha
 import itertools
 import os
 import time
-import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,9 +16,10 @@ import pytest
 
 from sandbox.client import SandboxClient
 from sandbox.customer import Customer
+from sandbox.databases import empty_database
 from sandbox.local import Local
 from tests import canaries
-from tests.conftest import as_application, run_outside_transaction
+from tests.conftest import as_application
 
 # A render of 150 s takes 1.5 s, a retry after 30 to 120 s comes after 0.3 to 1.2 s.
 TIME_SCALE = 100.0
@@ -35,12 +35,23 @@ def start(
     folder: Path, database_server: str, redis_url: str, worker_options: Sequence[str] = (), **settings: str
 ) -> Iterator[Local]:
     """A system on an empty database; `settings` are further environment variables."""
-    name = f"neurocards_test_{uuid.uuid4().hex[:12]}"
-    run_outside_transaction(database_server, f"CREATE DATABASE {name}")
-    owner_url = urlsplit(database_server)._replace(path=f"/{name}").geturl()
+    with empty_database(database_server) as owner_url:
+        environment = _environment(owner_url, redis_url, settings)
+        local = Local(
+            folder, time_scale=float(settings.get("TIME_SCALE", TIME_SCALE)), prepared_video=True, settings=environment,
+            worker_options=worker_options, owner_url=owner_url if environment["DATABASE_URL"] != owner_url else "",
+        )  # fmt: skip
+        with local:
+            with SandboxClient(local.sandbox.url) as client:
+                client.user(id=OPERATOR, first_name="Оператор").say("/start")
+            yield local
+        canaries.check(folder, local.environment, owner_url)
+
+
+def _environment(owner_url: str, redis_url: str, settings: Mapping[str, str]) -> dict[str, str]:
     # On a given server bot and workers use its one role; on ours one that may do only what they need.
     application_url = owner_url if os.environ.get("DATABASE_URL") else canaries.with_password(as_application(owner_url))
-    environment = {
+    return {
         **canaries.SETTINGS,
         "DATABASE_URL": application_url,
         "REDIS_URL": urlsplit(redis_url)._replace(path=f"/{next(_redis_databases)}").geturl(),
@@ -48,19 +59,6 @@ def start(
         "WELCOME_CREDITS": "5",
         **settings,
     }
-    scale = float(settings.get("TIME_SCALE", TIME_SCALE))
-    local = Local(
-        folder, time_scale=scale, prepared_video=True, settings=environment, worker_options=worker_options,
-        owner_url=owner_url if application_url != owner_url else "",
-    )  # fmt: skip
-    try:
-        with local:
-            with SandboxClient(local.sandbox.url) as client:
-                client.user(id=OPERATOR, first_name="Оператор").say("/start")
-            yield local
-        canaries.check(folder, local.environment, owner_url)
-    finally:
-        run_outside_transaction(database_server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,7 +14,8 @@ from urllib.parse import urlsplit
 import psycopg2
 import pytest
 
-from tests.conftest import ROOT, run_outside_transaction
+from sandbox import databases
+from tests.conftest import ROOT
 
 HERE = Path(__file__).parent
 SITE_PACKAGES = Path(psycopg2.__file__).parent.parent
@@ -178,10 +178,8 @@ def light_source(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 @pytest.fixture
 def empty_database(database_server: str) -> Iterator[str]:
     """The address of a database without tables."""
-    name = f"neurocards_test_{uuid.uuid4().hex[:12]}"
-    run_outside_transaction(database_server, f"CREATE DATABASE {name}")
-    yield urlsplit(database_server)._replace(path=f"/{name}").geturl()
-    run_outside_transaction(database_server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    with databases.empty_database(database_server) as url:
+        yield url
 
 
 @pytest.fixture

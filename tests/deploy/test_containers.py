@@ -276,3 +276,40 @@ def test_template_left_unfilled_is_refused_by_name(name: str, tmp_path: Path, mo
     # When it is read, then that one is named
     with pytest.raises(ConfigurationMistake, match=f"^{name} is missing"):
         load(Settings)
+
+
+# --- the front page ---------------------------------------------------------------------------------------------------
+
+# As the specification has them (sections 7 and 8).
+COMMANDS = (
+    "cp .env.example .env", "docker-compose up -d", "docker-compose ps", "docker-compose logs -f bot", "docker-compose logs -f worker",
+    "docker-compose up -d --scale worker=10", "pip3 install -r requirements.txt", "python3 scripts/migrate_db.py", "./deploy_vps.sh",
+    "journalctl -u neurocards-bot-webhook.service -f", "journalctl -u neurocards-worker@1.service -f", "./scripts/stop_all.sh",
+    "./scripts/restart_all.sh", "systemctl start neurocards-worker@6.service", "systemctl status neurocards-worker@*.service",
+    "python3 run_workers.py", "dramatiq actors --processes 10", "curl http://localhost:10000/queue_stats",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.ru.md"])
+def test_front_page_has_every_operating_command(page: str):
+    text = (ROOT / page).read_text().replace("'", "")
+    assert [command for command in COMMANDS if command not in text] == []
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "README.ru.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+)
+def test_links_lead_somewhere(page: str):
+    # Given every link of a page to another of ours, or to one of its own headings
+    links = re.findall(r"\]\((?!https?://)([^)#]*)(?:#([^)]+))?\)", (ROOT / page).read_text())
+    for path, heading in links:
+        target = (ROOT / page).parent / path if path else ROOT / page
+        # Then it is there, with that heading
+        assert target.exists(), path
+        assert not heading or heading in headings(target), heading
+
+
+def headings(page: Path) -> set[str]:
+    """A page's headings as links name them."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text(), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}

@@ -1,9 +1,17 @@
-"""A worker process as a value: what the domain is given, with vendors that nobody answers for."""
+"""A worker process as a value: what the domain is given, with vendors that nobody answers for. And what runs SQL or the audit on a
+database that is not ours.
+"""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
 
 import dramatiq
+import psycopg2
 import pytest
 from telebot import TeleBot
 
@@ -15,6 +23,7 @@ from neurocards.clients.telegram import Telegram
 from neurocards.config import Settings
 from neurocards.keys import KeyPool
 from tests import canaries
+from tests.conftest import ROOT
 
 NOWHERE = "http://127.0.0.1:9"
 OPERATOR = 424242
@@ -47,3 +56,17 @@ def settings_with(**others: object) -> Settings:
         "kie_fallback_models": "kling-3.0/video",
     }  # fmt: skip
     return Settings(_env_file=None, **{**known, **others})
+
+
+def run(url: str, statements: str) -> None:
+    """Runs SQL in one transaction on the database at `url`."""
+    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(statements)
+
+
+def audited(url: str, *options: str | Path) -> tuple[int, str]:
+    """Status and output of the audit, as an operator runs it on the database at `url`."""
+    command = [sys.executable, "-m", "neurocards", "audit", *options]
+    environment = {"PATH": os.environ["PATH"], "DATABASE_URL": url}
+    done = subprocess.run(command, check=False, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stdout

@@ -1,24 +1,17 @@
 """The audit finds each broken promise by its ids, and nothing in a sound database. It works on databases of its own: what it is
 to find, the constraints of ours would refuse."""
 
-import os
 import re
-import subprocess
-import sys
-import uuid
 from collections.abc import Iterator
-from pathlib import Path
-from urllib.parse import urlsplit
 
-import psycopg2
 import pytest
 
 from neurocards import maintenance
 from neurocards.audit import INVARIANTS, audit
 from neurocards.migrate import SCHEMA
-from tests.conftest import run_outside_transaction
+from sandbox.databases import empty_database
+from tests.integration.conftest import audited, run
 
-ROOT = Path(__file__).parents[2]
 # One delivered job (1), one refunded (2), one rendering (3); each of one user and with all that belongs to it.
 WORLD = """
 INSERT INTO users (id, credits) VALUES (7, 3);
@@ -63,30 +56,10 @@ BROKEN = {
 @pytest.fixture
 def world(database_server: str) -> Iterator[str]:
     """The address of a sound little database."""
-    name = f"neurocards_test_{uuid.uuid4().hex[:12]}"
-    run_outside_transaction(database_server, f"CREATE DATABASE {name}")
-    url = urlsplit(database_server)._replace(path=f"/{name}").geturl()
-    run(url, SCHEMA.read_text(encoding="utf-8"))
-    run(url, WORLD)
-    yield url
-    run_outside_transaction(database_server, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def run(url: str, statements: str) -> None:
-    connection = psycopg2.connect(url)
-    try:
-        with connection, connection.cursor() as cursor:
-            cursor.execute(statements)
-    finally:
-        connection.close()
-
-
-def audited(url: str) -> tuple[int, str]:
-    """Status and output of the command."""
-    command = [sys.executable, "-m", "neurocards", "audit"]
-    environment = {"PATH": os.environ["PATH"], "DATABASE_URL": url}
-    done = subprocess.run(command, check=False, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
-    return done.returncode, done.stdout
+    with empty_database(database_server) as url:
+        run(url, SCHEMA.read_text(encoding="utf-8"))
+        run(url, WORLD)
+        yield url
 
 
 def test_a_sound_database_passes(world):

@@ -44,7 +44,8 @@ from neurocards.models import (
     ProviderAttempt,
 )
 from neurocards.schedule import Scheduler
-from tests.conftest import jobs_of, run_outside_transaction
+from sandbox.databases import outside_transaction
+from tests.conftest import jobs_of
 from tests.integration.conftest import OPERATOR
 
 REFUSED = Failure("TEMPORARY", "a rule", "provider", "kie", "busy")
@@ -504,7 +505,7 @@ def test_an_upload_does_not_mind_that_every_key_rests(worker):
 def test_a_thread_outlives_the_connection_it_was_given(clean_db):
     # Given a connection that dies after it was taken from the pool and before its transaction begins
     db.connect()
-    run_outside_transaction(
+    outside_transaction(
         clean_db,
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
     )

@@ -4,24 +4,18 @@ It works on a database of its own: what it is to find, the constraints of ours w
 """
 
 import json
-import os
-import subprocess
-import sys
-import uuid
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import psycopg2
 import pytest
 
 from neurocards.migrate import SCHEMA
 from neurocards.reconciliation import Match, match, read_books
-from tests.conftest import run_outside_transaction
+from sandbox.databases import empty_database
+from tests.integration.conftest import audited, run
 
-ROOT = Path(__file__).parents[2]
 Entry = dict[str, Any]
 
 # Job 1 is delivered by the last of its attempts, job 2 refunded after one that KIE failed; each is an order of its own.
@@ -84,10 +78,8 @@ SOUND = [
 @pytest.fixture(scope="module")
 def database(database_server: str) -> Iterator[str]:
     """The address of an empty database of this module's own."""
-    name = f"neurocards_test_{uuid.uuid4().hex[:12]}"
-    run_outside_transaction(database_server, f"CREATE DATABASE {name}")
-    yield urlsplit(database_server)._replace(path=f"/{name}").geturl()
-    run_outside_transaction(database_server, f"DROP DATABASE {name} WITH (FORCE)")
+    with empty_database(database_server) as url:
+        yield url
 
 
 @pytest.fixture
@@ -103,15 +95,6 @@ def world(blank: str) -> str:
     """The little world above."""
     run(blank, WORLD)
     return blank
-
-
-def run(url: str, statements: str) -> None:
-    connection = psycopg2.connect(url)
-    try:
-        with connection, connection.cursor() as cursor:
-            cursor.execute(statements)
-    finally:
-        connection.close()
 
 
 def test_sound_books_match(world):
@@ -257,16 +240,8 @@ def test_the_audit_reads_a_journal_file_and_fails_when_something_is_wrong(blank,
     good.write_text("")
     bad.write_text(json.dumps(create("nonce-x", "task-x")) + "\n")
     # When the database is audited with each
-    (passes, sound), (fails, unsound) = audited(blank, good), audited(blank, bad)
+    (passes, sound), (fails, unsound) = audited(blank, "--journal", good), audited(blank, "--journal", bad)
     # Then only the second fails, and names the task
     assert (passes, fails) == (0, 1)
     assert "strange tasks: 0" in sound
     assert "strange tasks: 1: task-x" in unsound
-
-
-def audited(url: str, journal: Path) -> tuple[int, str]:
-    """Status and output of the command."""
-    command = [sys.executable, "-m", "neurocards", "audit", "--journal", str(journal)]
-    environment = {"PATH": os.environ["PATH"], "DATABASE_URL": url}
-    done = subprocess.run(command, check=False, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
-    return done.returncode, done.stdout

@@ -1,7 +1,6 @@
 """schema.sql is the authority: models mirror it, migrations lead to it, and it refuses what can't be true."""
 
 import re
-import uuid
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,7 +13,8 @@ from playhouse.reflection import Introspector
 from neurocards.db import db
 from neurocards.migrate import MIGRATIONS, SCHEMA, migrate
 from neurocards.models import TABLES, Job, JobEvent, LedgerEntry, Order, ProviderAttempt, User
-from tests.conftest import jobs_of, run_outside_transaction
+from sandbox.databases import empty_database
+from tests.conftest import jobs_of
 
 COLUMNS = """
     SELECT table_name, column_name, data_type, is_nullable, column_default FROM information_schema.columns
@@ -57,10 +57,8 @@ def _rows(cursor, query: str) -> list[tuple]:
 @pytest.fixture
 def empty_url(database_server):
     """A database with nothing in it."""
-    name = f"neurocards_test_{uuid.uuid4().hex[:12]}"
-    run_outside_transaction(database_server, f"CREATE DATABASE {name}")
-    yield urlsplit(database_server)._replace(path=f"/{name}").geturl()
-    run_outside_transaction(database_server, f"DROP DATABASE {name} WITH (FORCE)")
+    with empty_database(database_server) as url:
+        yield url
 
 
 def test_an_upgraded_database_equals_a_fresh_one(migrated_url, empty_url):

@@ -21,8 +21,9 @@ from neurocards.keys import KeyPool
 from neurocards.leadership import HANDLER, Lock
 from neurocards.migrate import migrate
 from neurocards.models import TABLES
+from sandbox.databases import outside_transaction
 from sandbox.services import APPLICATION
-from tests.conftest import as_application, jobs_of, run_outside_transaction
+from tests.conftest import as_application, jobs_of
 
 ROOT = Path(__file__).parents[2]
 OURS_ONLY = pytest.mark.skipif(bool(os.environ.get("DATABASE_URL")), reason="a given server has no second role")
@@ -154,8 +155,8 @@ def test_all_that_is_done_now_and_then_it_may(as_the_application, ordered):
 def test_granting_again_changes_nothing_and_takes_away_what_was_added(clean_db, application):
     granted = grants(clean_db)
     # Given a right that somebody gave by hand
-    run_outside_transaction(clean_db, f"GRANT UPDATE, DELETE ON ledger_entries TO {APPLICATION}")
-    run_outside_transaction(clean_db, "GRANT DELETE ON ledger_entries TO PUBLIC")
+    outside_transaction(clean_db, f"GRANT UPDATE, DELETE ON ledger_entries TO {APPLICATION}")
+    outside_transaction(clean_db, "GRANT DELETE ON ledger_entries TO PUBLIC")
     assert grants(clean_db) != granted
     # When migrations run again, Then it is gone
     migrate(APPLICATION)
@@ -198,7 +199,7 @@ def test_a_role_that_would_not_be_held_is_refused(clean_db, role, complaint):
 @OURS_ONLY
 def test_a_grant_that_was_forgotten_is_said_at_the_start(as_the_application, clean_db):
     # Given a migration that was run without APP_ROLE: a new table is nobody's but the owner's
-    run_outside_transaction(clean_db, f"REVOKE ALL ON pauses FROM {APPLICATION}")
+    outside_transaction(clean_db, f"REVOKE ALL ON pauses FROM {APPLICATION}")
     try:
         # When bot or worker looks whether it can begin, Then one line says what is missing and what to do
         with pytest.raises(privileges.NotGranted) as refused:
