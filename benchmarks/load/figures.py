@@ -1,5 +1,6 @@
 """What a run came to: throughput and latency by stage from the rows, errors from rows and logs, cost from the process table."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -27,39 +28,41 @@ STAYS = """
         SELECT job_id, state, sum(seconds)::float8 AS seconds FROM (
             SELECT job_id, coalesce(to_stage, to_status) AS state,
                    extract(epoch FROM lead(at) OVER (PARTITION BY job_id ORDER BY id) - at) AS seconds
-            FROM job_events) AS stays
+            FROM job_events WHERE job_id > %s) AS stays
         WHERE seconds IS NOT NULL GROUP BY job_id, state) AS sums
     GROUP BY state"""
-WHOLE = "SELECT extract(epoch FROM finished_at - created_at)::float8 FROM jobs WHERE status = 'done'"
+WHOLE = "SELECT extract(epoch FROM finished_at - created_at)::float8 FROM jobs WHERE status = 'done' AND id > %s"
 STATES = ("queued", "script", "submit", "render", "deliver")
 SPAN = """
     SELECT count(*) FILTER (WHERE status = 'done'), extract(epoch FROM max(finished_at) - min(created_at))::float8,
-           extract(epoch FROM max(created_at) - min(created_at))::float8 FROM jobs"""
-CREATES = "SELECT extract(epoch FROM started_at)::float8 FROM provider_attempts ORDER BY started_at"
-ENDINGS = "SELECT status, count(*) FROM jobs GROUP BY status"
-FAILED_FOR = "SELECT concat_ws(' ', failure_category, failure_subtype), count(*) FROM jobs WHERE status = 'failed' GROUP BY 1"
+           extract(epoch FROM max(created_at) - min(created_at))::float8 FROM jobs WHERE id > %s"""
+CREATES = "SELECT extract(epoch FROM started_at)::float8 FROM provider_attempts WHERE job_id > %s ORDER BY started_at"
+ENDINGS = "SELECT status, count(*) FROM jobs WHERE id > %s GROUP BY status"
+FAILED_FOR = (
+    "SELECT concat_ws(' ', failure_category, failure_subtype), count(*) FROM jobs WHERE status = 'failed' GROUP BY 1"
+)
 MONEY = "SELECT kind, count(*), sum(amount)::int FROM ledger_entries GROUP BY kind"
 OUTBOX = "SELECT count(*) FROM outbox WHERE sent_at IS NULL"
 
 
-def throughput(database: str) -> Figures:
-    """Orders delivered, from the first confirm to the last delivery, and how evenly KIE was asked."""
-    done, seconds, ordered_in = query(database, SPAN)[0]
+def throughput(database: str, after: int = 0) -> Figures:
+    """Orders with jobs above `after` that were delivered, from the first confirm to the last delivery, and how evenly KIE was asked."""
+    done, seconds, ordered_in = query(database, SPAN, after)[0]
     return {
         "delivered": done,
         "ordered_within_s": round(ordered_in, 1),
         "seconds_to_the_last_delivery": round(seconds, 1),
         "orders_per_second": round(done / max(seconds, 0.001), 2),
-        "creates": creates(database),
+        "creates": creates(database, after),
     }
 
 
-def creates(database: str) -> Figures:
+def creates(database: str, after: int = 0) -> Figures:
     """The rate at which KIE was asked between the first and the last create, and the longest pause."""
-    times = [at for (at,) in query(database, CREATES)]
+    times = [at for (at,) in query(database, CREATES, after)]
     if len(times) < 2:
         return {"n": len(times)}
-    gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
     return {
         "n": len(times),
         "per_second": round(len(gaps) / max(times[-1] - times[0], 0.001), 3),
@@ -68,11 +71,11 @@ def creates(database: str) -> Figures:
     }
 
 
-def latency_by_stage(database: str) -> Figures:
+def latency_by_stage(database: str, after: int = 0) -> Figures:
     """Milliseconds that the orders spent in each state, and from confirm to delivery."""
-    stays = dict(query(database, STAYS))
+    stays = dict(query(database, STAYS, after))
     figures = {state: percentiles(stays[state]) for state in STATES if stays.get(state)}
-    whole = [seconds for (seconds,) in query(database, WHOLE)]
+    whole = [seconds for (seconds,) in query(database, WHOLE, after)]
     return figures | ({"confirm to delivery": percentiles(whole)} if whole else {})
 
 
@@ -90,11 +93,11 @@ def cost(usage: Usage, orders: int) -> Figures:
     }  # fmt: skip
 
 
-def errors(database: str, logs: Path, client: SandboxClient | None) -> Figures:
+def errors(database: str, logs: Path | None, client: SandboxClient | None, after: int = 0) -> Figures:
     """Orders that failed and why, lines of the logs that are errors or warnings, refusals by KIE, promises that are broken."""
     figures: Figures = {
-        "failed": dict(query(database, FAILED_FOR)),
-        **dict(_log_lines(logs)),
+        "failed": dict(query(database, FAILED_FOR, after)),
+        **dict(_log_lines(logs) if logs else ()),
         "outbox_open": query(database, OUTBOX)[0][0],
         "broken_promises": broken_promises(database),
     }
@@ -113,10 +116,10 @@ def broken_promises(database: str) -> list[str]:
         db.db.close_all()
 
 
-def money(database: str) -> Figures:
+def money(database: str, after: int = 0) -> Figures:
     """Orders by how they ended, and the ledger by kind: how many entries, and their sum in credits."""
     return {
-        "endings": dict(query(database, ENDINGS)),
+        "endings": dict(query(database, ENDINGS, after)),
         "ledger": {kind: [count, total] for kind, count, total in query(database, MONEY)},
     }
 

@@ -1,12 +1,14 @@
 """One rush from its start to its figures: what the stress test, the peak and the comparison of workers are made of."""
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks.crowd import percentiles
 from benchmarks.load import figures, rush
+from benchmarks.load.deployment import Deployment
 from benchmarks.load.system import System
 from benchmarks.load.usage import Meter
 
@@ -24,28 +26,38 @@ def folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="neurocards-load-"))
 
 
-def play(system: System, jobs: int, within: float, patience: float, telegram_limit: bool = True) -> figures.Figures:
-    """Prepares `jobs` orders, has them confirmed `within` seconds, waits for the last delivery, and returns all figures.
+def play(
+    target: System | Deployment, jobs: int, within: float, patience: float, telegram_limit: bool = True
+) -> figures.Figures:
+    """Has `jobs` orders confirmed `within` seconds, waits for the last delivery, and returns all figures.
 
-    With `telegram_limit` the stand-in refuses more than 30 messages a second, as Telegram does.
+    With `telegram_limit` a stand-in of ours refuses more than 30 messages a second, as Telegram does.
     """
-    before = figures.circumstances()
+    before, crowd = {**figures.circumstances(), **target.about()}, []
     with progress_bar() as progress:
-        crowd = rush.prepare(system.client, system.database, jobs, progress)
-        if telegram_limit:
-            system.client.settings(rate_limit={"enabled": True})
+        if target.client:
+            crowd = rush.prepare(target.client, target.database, jobs, progress)
+        if telegram_limit and isinstance(target, System):
+            target.client.settings(rate_limit={"enabled": True})
         with Meter() as meter:
-            late = rush.confirm(crowd, within, progress)
-            rush.watched(system, jobs, progress, patience + SLACK)
+            late = rush.confirm(crowd, within, progress) if crowd else _placed(target, jobs, within, progress)
+            rush.watched(target, jobs, progress, patience + SLACK)
+    return {**before, "jobs": jobs, "latest_tap_late_s": round(late, 2), **_figures(target, jobs, crowd, meter)}
+
+
+def _placed(target: System | Deployment, jobs: int, within: float, progress: Progress) -> float:
+    if isinstance(target, System):
+        raise TypeError("a system of our own has people who order")
+    return target.place(jobs, within, progress)
+
+
+def _figures(target: System | Deployment, jobs: int, crowd: Sequence[rush.Ready], meter: Meter) -> figures.Figures:
+    database, after = target.database, target.newest
     return {
-        **before,
-        **system.about(),
-        "jobs": jobs,
-        "throughput": figures.throughput(system.database),
-        "latency_ms_by_stage": figures.latency_by_stage(system.database),
-        "bot_latency_ms": percentiles(rush.answers(crowd)),
+        "throughput": figures.throughput(database, after),
+        "latency_ms_by_stage": figures.latency_by_stage(database, after),
+        "bot_latency_ms": percentiles(rush.answers(crowd)) if crowd else {},
         "cost": figures.cost(meter.usage, jobs),
-        "errors": figures.errors(system.database, system.folder, system.client),
-        "money": figures.money(system.database),
-        "latest_tap_late_s": round(late, 2),
+        "errors": figures.errors(database, target.folder, target.client, after),
+        "money": figures.money(database, after),
     }

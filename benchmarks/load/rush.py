@@ -10,11 +10,11 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol
 
-from rich.progress import Progress, TaskID
+from rich.progress import Progress
 
 from benchmarks.crowd import query
-from benchmarks.load.system import System
 from neurocards import db, drafts, orders
 from neurocards.buttons import data
 from neurocards.media import normalise_photo
@@ -25,6 +25,19 @@ HANDS = 16
 PATIENCE = 300.0
 # The customer's evening: a thousand orders in two minutes at its worst.
 RATE = 1000 / 120
+
+
+ENDED = "SELECT count(*) FROM jobs WHERE finished_at IS NOT NULL AND id > %s"
+
+
+class Target(Protocol):
+    """A system under load. Only its jobs with ids above `newest` are looked at."""
+
+    database: str
+    newest: int
+
+    def check(self) -> None:
+        """Raises when a part of it has died."""
 
 
 @dataclass(frozen=True)
@@ -98,19 +111,14 @@ def _answer(ready: Ready) -> list[float]:
     return []
 
 
-def watched(system: System, total: int, progress: Progress, patience: float) -> None:
-    """Waits until all orders have ended. Raises TimeoutError after `patience` seconds, StartFailed when a part dies."""
-    task: TaskID = progress.add_task("delivered", total=total)
+def watched(target: Target, total: int, progress: Progress, patience: float) -> None:
+    """Waits until all orders have ended. Raises TimeoutError after `patience` seconds, and what `check` raises when a part has died."""
+    task = progress.add_task("delivered", total=total)
     deadline = time.monotonic() + patience
-    while (ended := ended_jobs(system.database)) < total:
+    while (ended := int(query(target.database, ENDED, target.newest)[0][0])) < total:
         progress.update(task, completed=ended)
-        system.local.check()
+        target.check()
         if time.monotonic() > deadline:
             raise TimeoutError(f"{ended} of {total} orders have ended within {patience:.0f} s")
         time.sleep(0.5)
     progress.update(task, completed=total)
-
-
-def ended_jobs(database: str) -> int:
-    """How many jobs are done, failed or cancelled."""
-    return int(query(database, "SELECT count(*) FROM jobs WHERE finished_at IS NOT NULL")[0][0])

