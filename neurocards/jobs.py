@@ -142,8 +142,13 @@ def confirm(job: Job) -> None:
 
     Whoever changes a job and its attempt begins here, with the job: in another order, two could wait for each other.
     """
-    if not list(Job.select(Job.id).where(_held(job)).for_update()):
+    if not holds(job):
         raise LostClaim(f"job {job.id} was taken away")
+
+
+def holds(job: Job) -> bool:
+    """Whether a claim holds; if it does, it will until the transaction ends."""
+    return bool(list(Job.select(Job.id).where(_held(job)).for_update()))
 
 
 def finish(job: Job, reason: str, file_id: str | None = None) -> None:
