@@ -1,6 +1,6 @@
 """The peak: a thousand orders within two minutes, renders of five minutes in real time, KIE at its real limit of 20 creates in 10 s.
 
-python -m benchmarks.peak [--accounts 1 3] [--orders 1000] [--within 120] [--render 300] [--workers 8] [--threads 4]
+python -m benchmarks.peak [--accounts 1 3] [--orders 1000] [--within 120] [--render 300] [--workers 10] [--threads 4]
 
 For each number of KIE accounts a system of its own. The ideal is orders ÷ allowed rate + one render; what comes on top is ours. The
 stand-in's Telegram refuses more than 30 messages a second, as the real one does. Writes benchmarks/results/peak.json.
@@ -69,7 +69,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--orders", type=int, default=1000)
     parser.add_argument("--within", type=float, default=120.0, help="seconds into which the confirms fall")
     parser.add_argument("--render", type=float, default=300.0, help="seconds of a render")
-    parser.add_argument("--workers", type=int, default=8, help="worker instances")
+    parser.add_argument("--workers", type=int, default=10, help="worker instances")
     parser.add_argument("--threads", type=int, default=4, help="threads of each")
     return parser.parse_args()
 

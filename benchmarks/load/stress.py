@@ -26,6 +26,7 @@ REAL = (
 
 
 def main(
+    *,
     jobs: Annotated[int, typer.Option(min=1, max=100_000, help="orders, of one video each")] = 100,
     workers: Annotated[int, typer.Option(min=1, max=20, help="worker instances to start")] = 10,
     within: Annotated[float, typer.Option(help="seconds into which the orders fall; by default 8.3 a second")] = 0.0,
@@ -42,7 +43,10 @@ def main(
     """Places orders upon a system of its own, or a running one, and reports throughput, latency, cost and errors."""
     span = within or jobs / RATE
     if url:
-        target = _deployment(url, database_url, redis_url, sandbox_url, jobs, chat_id, yes_spend_credits)
+        target = _deployment(
+            url=url, database_url=database_url, redis_url=redis_url, sandbox_url=sandbox_url, jobs=jobs, chat=chat_id,
+            agreed=yes_spend_credits,
+        )  # fmt: skip
         figures = play(target, jobs, span, PATIENCE + jobs / RATE)
     else:
         with System(folder(), workers=workers, accounts=accounts, time_scale=time_scale, times=TIMES) as system:
@@ -56,7 +60,7 @@ def main(
 
 
 def _deployment(
-    url: str, database_url: str, redis_url: str, sandbox_url: str, jobs: int, chat: int, agreed: bool
+    *, url: str, database_url: str, redis_url: str, sandbox_url: str, jobs: int, chat: int, agreed: bool
 ) -> Deployment:
     if not database_url or not redis_url:
         sys.exit("stress test: with --url say where its data are: --database-url and --redis-url, or their variables")

@@ -63,7 +63,7 @@ class System:
                 worker_options=("--threads", str(self._threads)),
                 workers=self.workers,
                 sandbox_url=url,
-            )  # fmt: skip
+            )
         )
         self.database, self.redis = postgres.application_url, valkey.url
 
