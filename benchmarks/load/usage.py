@@ -36,12 +36,13 @@ class Span:
 @dataclass
 class Usage:
     """What was taken in `seconds`. `cpu` is in seconds by part, all workers together; `memory` (MB, a shared page counted once) and
-    `files` (open descriptors) are of each instance."""
+    `files` (open descriptors) are of each instance, `by_time` all that was seen of the memory."""
 
     seconds: float = 0.0
     cpu: dict[str, float] = field(default_factory=dict)
     memory: dict[str, Span] = field(default_factory=dict)
     files: dict[str, Span] = field(default_factory=dict)
+    by_time: dict[str, list[float]] = field(default_factory=dict)
 
     def product_cpu(self) -> float:
         """What bot, workers and servers took together."""
@@ -69,11 +70,9 @@ class Meter:
         self._thread.join()
         self._sample()
         spent = {part: seconds - self._cpu.get(part, 0.0) for part, seconds in _cpu().items()}
-        spans = [{name: Span(seen[0], max(seen), seen[-1]) for name, seen in kind.items()} for kind in self._samples()]
-        self.usage = Usage(time.monotonic() - self._began, spent, *spans)
-
-    def _samples(self) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
-        return self._memory, self._files
+        self.usage = Usage(
+            time.monotonic() - self._began, spent, _spans(self._memory), _spans(self._files), dict(self._memory)
+        )
 
     def _watch(self) -> None:
         while not self._over.wait(self._every if self._memory else 0):
@@ -83,6 +82,10 @@ class Meter:
         for name, processes in instances().items():
             self._memory[name].append(sum(map(_megabytes, processes)))
             self._files[name].append(sum(map(_descriptors, processes)))
+
+
+def _spans(samples: dict[str, list[float]]) -> dict[str, Span]:
+    return {name: Span(seen[0], max(seen), seen[-1]) for name, seen in samples.items()}
 
 
 def instances() -> dict[str, list[psutil.Process]]:
