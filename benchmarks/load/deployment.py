@@ -17,11 +17,11 @@ import requests
 from rich.progress import Progress
 
 from benchmarks.crowd import query
-from benchmarks.load.rush import HANDS
-from neurocards import db, dispatch, drafts, ledger, orders
-from neurocards.media import normalise_photo
+from benchmarks.load.rush import HANDS, summarised
+from neurocards import db, dispatch, ledger, orders
+from neurocards.media import Picture, normalise_photo
 from sandbox.client import SandboxClient
-from sandbox.customer import PHOTO, TEXT
+from sandbox.customer import PHOTO
 
 # Telegram's ids are far below: nobody real is ever one of these.
 MARKED = 8_000_000_000_000_000
@@ -68,7 +68,7 @@ class Deployment:
         def one(number: int) -> float:
             time.sleep(max(0.0, began + moments[number] - time.monotonic()))
             late = time.monotonic() - began - moments[number]
-            self._order(MARKED + number, picture.jpeg, picture.width, picture.height)
+            self._order(MARKED + self.newest + number, picture)
             progress.advance(task)
             return late
 
@@ -78,13 +78,11 @@ class Deployment:
         finally:
             db.db.close_all()
 
-    def _order(self, person: int, jpeg: bytes, width: int, height: int) -> None:
+    def _order(self, person: int, picture: Picture) -> None:
         orders.meet(person, "Load test", "ru", 0)
         with db.db:
             ledger.grant(person, 1, "load test", "stress_test")
-        photo = orders.save_photo(person, jpeg, width, height)
-        answers = {"photo_id": photo, "description": TEXT, "template": "ugc", "wishes": "", "count": 1}
-        draft = drafts.save(self.chat, person, state="confirm", **answers)
+        draft = summarised(self.chat, person, picture)
         orders.place(person, self.chat, draft.id, draft.version, None)
 
 

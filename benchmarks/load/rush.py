@@ -17,7 +17,8 @@ from rich.progress import Progress
 from benchmarks.crowd import query
 from neurocards import db, drafts, orders
 from neurocards.buttons import data
-from neurocards.media import normalise_photo
+from neurocards.media import Picture, normalise_photo
+from neurocards.models import Draft
 from sandbox.client import SandboxClient, User
 from sandbox.customer import PHOTO, TEXT
 
@@ -56,7 +57,7 @@ def prepare(client: SandboxClient, database: str, count: int, progress: Progress
     db.connect(database, pool_size=HANDS + 1)
 
     def one(_: int) -> Ready:
-        ready = _ready(client.user(), picture.jpeg, picture.width, picture.height)
+        ready = _ready(client.user(), picture)
         progress.advance(task)
         return ready
 
@@ -67,13 +68,19 @@ def prepare(client: SandboxClient, database: str, count: int, progress: Progress
         db.db.close_all()
 
 
-def _ready(user: User, jpeg: bytes, width: int, height: int) -> Ready:
+def _ready(user: User, picture: Picture) -> Ready:
     user.say("/start")
     welcome = user.wait(lambda message: message.from_bot, PATIENCE)
-    photo = orders.save_photo(user.id, jpeg, width, height)
-    answers = {"photo_id": photo, "description": TEXT, "template": "ugc", "wishes": "", "count": 1}
-    draft = drafts.save(user.id, user.id, state="confirm", **answers)
+    draft = summarised(user.id, user.id, picture)
     return Ready(user, welcome.id, data("run", draft.id, draft.version))
+
+
+def summarised(chat: int, person: int, picture: Picture) -> Draft:
+    """A draft of one video that only waits for its confirm."""
+    photo = orders.save_photo(person, picture.jpeg, picture.width, picture.height)
+    return drafts.save(
+        chat, person, state="confirm", photo_id=photo, description=TEXT, template="ugc", wishes="", count=1
+    )
 
 
 def confirm(crowd: Sequence[Ready], within: float, progress: Progress, seed: int = 1) -> float:

@@ -89,5 +89,5 @@ def _wrong(figures: Figures, jobs: int) -> str:
     """What the run found to be wrong, in a line; empty when nothing is."""
     delivered, errors = figures["throughput"]["delivered"], figures["errors"]
     found = [f"{delivered} of {jobs} orders were delivered"] if delivered != jobs else []
-    found += [f"{name}: {errors[name]}" for name in ("errors", "broken_promises") if errors[name]]
+    found += [f"{name}: {errors[name]}" for name in ("errors", "broken_promises") if errors.get(name)]
     return "; ".join(found)
