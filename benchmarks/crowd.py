@@ -29,12 +29,12 @@ def many_accounts(client: SandboxClient, pairs: str) -> None:
     client.kie("PUT", "keys", **{key: {"account": account} for key, account in keys.items()})
 
 
-def query(url: str, sql: str) -> list[tuple[Any, ...]]:
-    """Rows of one query."""
+def query(url: str, sql: str, *values: object) -> list[tuple[Any, ...]]:
+    """Rows of one query; `values` stand for its %s."""
     connection = psycopg2.connect(url)
     try:
         with connection, connection.cursor() as cursor:
-            cursor.execute(sql)
+            cursor.execute(sql, values or None)
             return list(cursor.fetchall())
     finally:
         connection.close()

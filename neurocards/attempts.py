@@ -30,10 +30,11 @@ def live(job_id: int) -> ProviderAttempt | None:
     return ProviderAttempt.get_or_none((ProviderAttempt.job == job_id) & ProviderAttempt.state.in_(LIVE))
 
 
-def accepted(attempt_id: int, task_id: str) -> None:
-    """KIE took the task. Written once; a second task id for the same attempt is refused by its state."""
+def accepted(attempt_id: int, task_id: str) -> bool:
+    """KIE took the task. Written once; False when it was known: a callback was faster, and those come when a task has ended."""
     changes = ProviderAttempt.update(state="running", task_id=task_id)
-    changes.where((ProviderAttempt.id == attempt_id) & ProviderAttempt.state.in_(("submitting", "ambiguous"))).execute()
+    waiting = ProviderAttempt.state.in_(("submitting", "ambiguous"))
+    return bool(changes.where((ProviderAttempt.id == attempt_id) & waiting).execute())
 
 
 def doubtful(job_id: int, error: str) -> bool:

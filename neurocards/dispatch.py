@@ -51,6 +51,10 @@ class StrictBroker(RedisBroker):
     Left to itself the library halts a queue for seconds at what it can't read, and a message of an unheard-of queue ends a thread for good.
     """
 
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> dramatiq.Consumer:
+        """The library's, with less in hand."""
+        return super().consume(queue_name, _ahead(queue_name, prefetch), timeout)
+
     def do_fetch(self, queue_name: str, *arguments: Any) -> list[bytes]:
         """The library's command of that name. What is passed over stays with this process and is deleted with Redis's data."""
         fetched = self._dispatch("fetch")(queue_name, *arguments)
@@ -58,6 +62,16 @@ class StrictBroker(RedisBroker):
         if len(ours) < len(fetched):
             log.error("%s messages in queue %s are none of ours", len(fetched) - len(ours), queue_name)
         return ours
+
+
+def _ahead(queue_name: str, prefetch: int) -> int:
+    """How many messages of a queue a process may have in hand. What waits in one process no other can take up, idle as it may be:
+    so no more than it has threads. And one fewer of the slow ones, so that a thread is left for what is quick.
+    """
+    # The library asks for two a thread. What is delayed waits in the process in any case.
+    slow = MESSAGES["script"].queue
+    threads = max(1, prefetch // 2)
+    return prefetch if queue_name.endswith(".DQ") else max(1, threads - (queue_name == slow))
 
 
 def _is_ours(data: bytes, queue: str) -> bool:

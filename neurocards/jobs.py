@@ -14,7 +14,7 @@ from peewee import Expression, fn
 
 from neurocards import clock
 from neurocards.errors import LostClaim
-from neurocards.models import NOW, Job, JobEvent
+from neurocards.models import NOW, Job, JobEvent, ProviderAttempt
 
 # state -> states it may move to. The same arrows are drawn in docs/states.md and stand as a CHECK in schema.sql; a test compares them.
 MOVES = {
@@ -142,8 +142,13 @@ def confirm(job: Job) -> None:
 
     Whoever changes a job and its attempt begins here, with the job: in another order, two could wait for each other.
     """
-    if not list(Job.select(Job.id).where(_held(job)).for_update()):
+    if not holds(job):
         raise LostClaim(f"job {job.id} was taken away")
+
+
+def holds(job: Job) -> bool:
+    """Whether a claim holds; if it does, it will until the transaction ends."""
+    return bool(list(Job.select(Job.id).where(_held(job)).for_update()))
 
 
 def finish(job: Job, reason: str, file_id: str | None = None) -> None:
@@ -212,6 +217,31 @@ def wake_due(stage: str | None, limit: int, lease: float) -> list[int]:
     )
     rows = Job.update(woken_at=NOW).where(Job.id.in_(due)).returning(Job.id, Job.turn_at).execute()
     return [job.id for job in sorted(rows, key=lambda job: (job.turn_at, job.id))]
+
+
+def waits_for_room() -> bool:
+    """Whether a job that has not been woken wants to be submitted now."""
+    due = (Job.stage == "submit") & Job.claim_token.is_null() & Job.woken_at.is_null() & (Job.due_at <= NOW)
+    return bool(Job.select(Job.id).where(due & (Job.status == "processing")).exists())
+
+
+def called_up(lease: float) -> int:
+    """How many jobs were woken to be submitted less than `lease` real seconds ago and have not asked the provider yet."""
+    asking = ProviderAttempt.select(ProviderAttempt.job).where(ProviderAttempt.state == "submitting")
+    woken = (Job.woken_at > Job.due_at) & (Job.woken_at > clock.in_real(-lease))
+    return int(
+        Job.select()
+        .where((Job.status == "processing") & (Job.stage == "submit") & woken & Job.id.not_in(asking))
+        .count()
+    )
+
+
+def jumps_the_queue(job: Job) -> bool:
+    """Whether a claimed job comes straight from its script while others wait to be submitted whose turn is before its own."""
+    if job.woken_at is None or job.woken_at > job.due_at:
+        return False
+    waiting = (Job.status == "processing") & (Job.stage == "submit") & Job.claim_token.is_null() & (Job.due_at <= NOW)
+    return bool(Job.select(Job.id).where(waiting & (Job.turn_at < job.turn_at)).exists())
 
 
 def new_process_id(host: str, pid: int) -> str:

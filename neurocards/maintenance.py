@@ -60,7 +60,7 @@ def wake(app: App, tick: float) -> None:
         # Few at a time: in Redis they stand in the order they came, here in their turns.
         ahead = max(0, SCRIPTS_AHEAD * liveness.processes() - waiting)
         ready = [("script", job_id) for stage in ("script", None) for job_id in jobs.wake_due(stage, ahead, lease)]
-        ready += [("submit", job_id) for job_id in jobs.wake_due("submit", app.keys.room(), lease)]
+        ready += [("submit", job_id) for job_id in jobs.wake_due("submit", _room(app), lease)]
         ready += [("deliver", job_id) for job_id in jobs.wake_due("deliver", BATCH, lease)]
         polls = CHECKS_A_SECOND * len(app.settings.kie_keys) * clock.unscaled(tick)
         renders = jobs.wake_due("render", max(1, int(polls)), lease)
@@ -70,6 +70,20 @@ def wake(app: App, tick: float) -> None:
             return
     for start in range(0, len(renders), 20):
         dispatch.send("check", renders[start : start + 20])
+
+
+def admit(app: App) -> None:
+    """Calls up those that wait for an account's window as soon as it has room: each second that a place in it stays empty is lost."""
+    with db:
+        if not jobs.waits_for_room():
+            return
+        ready = jobs.wake_due("submit", _room(app), CROWD_LEASE)
+    for job_id in ready:
+        dispatch.send("submit", job_id)
+
+
+def _room(app: App) -> int:
+    return max(0, app.keys.room() - jobs.called_up(WAKE_LEASE))
 
 
 def reclaim(app: App) -> None:

@@ -91,6 +91,10 @@ def submit(app: App, job: Job) -> None:
     picture = _uploaded(app, job)
     model = job.model or app.settings.models[0]
     with db:
+        if jobs.jumps_the_queue(job):
+            # Its picture is there; the sweep calls it up when it is its turn.
+            jobs.look_again(job, 0.0)
+            return
         lease = app.keys.acquire()
         if isinstance(lease, keys.Wait):
             jobs.look_again(job, lease.seconds)
@@ -99,8 +103,8 @@ def submit(app: App, job: Job) -> None:
         first_check = forecast.render_time(model) * FIRST_CHECK
     with _blaming(lease.fingerprint):
         task_id = app.kie.create_task(lease.key, model, picture, job.prompt, _callback(app, attempt))
-    insistently(lambda: _keep_task(attempt, task_id))
-    insistently(lambda: _rendering(job, first_check))
+    if insistently(lambda: _accepted(job, attempt, task_id, first_check)):
+        dispatch.send("check", [job.id])
 
 
 def _waits_for_provider(app: App, job: Job) -> bool:
@@ -111,14 +115,29 @@ def _waits_for_provider(app: App, job: Job) -> bool:
     return wait is not None
 
 
-def _keep_task(attempt: ProviderAttempt, task_id: str) -> None:
-    # Apart from the move: should the claim be lost by now, the task's id must still be known.
+def _accepted(job: Job, attempt: ProviderAttempt, task_id: str, first_check: float) -> bool:
+    """Notes the task and moves on; whether its callback was here before us, so that it has to be looked at now.
+
+    One transaction: a callback comes before it or after it, and in between there is nothing for it to miss.
+    """
     with db:
-        attempts.accepted(attempt.id, task_id)
+        held = jobs.holds(job)
+        called_back = not _keep_task(attempt, task_id)
+        if held:
+            _rendering(job, None if called_back else first_check)
+    # Should the claim be lost by now, the task's id is known all the same.
+    if not held:
+        raise LostClaim(f"job {job.id} was taken away while KIE was asked")
+    return called_back
+
+
+def _keep_task(attempt: ProviderAttempt, task_id: str) -> bool:
+    with db:
         outages.over("kie")
+        return attempts.accepted(attempt.id, task_id)
 
 
-def _rendering(job: Job, first_check: float) -> None:
+def _rendering(job: Job, first_check: float | None) -> None:
     with db:
         jobs.forward(job, "render", "task accepted", due_in=first_check)
         outbox.redraw_card(job.order_id)

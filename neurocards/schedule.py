@@ -19,6 +19,8 @@ from neurocards.leadership import LEADER, Lock
 log = logging.getLogger(__name__)
 
 TICK = 1.0
+# A window of 10 s that is filled a second late costs a tenth of the orders (real seconds).
+ADMIT = 0.1
 # How soon another process notices that the leader is gone (real seconds).
 ASK_FOR_LEAD = 2.0
 # After the database or this process stood still, every living process has beaten again within this (real seconds).
@@ -48,6 +50,7 @@ class Scheduler:
         tick = max(0.1, min(TICK, clock.scaled(TICK)))
         self._every(liveness.BEAT_EVERY, self.beat, "beat")
         self._every(tick, self.tick, "tick")
+        self._every(ADMIT, self._if_leading(lambda: maintenance.admit(self._app)), "admit")
         self._every(tick, self._if_leading(lambda: maintenance.probe(self._app)), "probe")
         self._every(CREDIT_LOOK, self._if_leading(lambda: maintenance.look_at_credit(self._app)), "credit")
         self._every(PRUNE_EVERY, self._if_leading(maintenance.prune), "prune")

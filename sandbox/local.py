@@ -110,14 +110,15 @@ def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
 
 class Local(Staged):
     """Everything up, from `with` to its end. `settings` are further environment variables for bot and workers,
-    `worker_options` arguments of `run_workers.py`. `real` names vendors by their key's variable: those get no stand-in.
+    `worker_options` arguments of `run_workers.py`, of which `workers` instances run. `real` names vendors by their key's variable: those
+    get no stand-in. `sandbox_url` is that of a sandbox that is up already; then none is started here.
     `owner_url` is for the migration, when the given DATABASE_URL is that of the role `neurocards_app`.
     """
 
     def __init__(
         self, folder: Path, *, time_scale: float = 1.0, port: int = 0, keep_data: bool = False,
         prepared_video: bool = False, settings: Mapping[str, str] | None = None, worker_options: Sequence[str] = (),
-        real: Collection[str] = (), owner_url: str = "",
+        real: Collection[str] = (), owner_url: str = "", workers: int = 1, sandbox_url: str = "",
     ) -> None:  # fmt: skip
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
@@ -128,6 +129,8 @@ class Local(Staged):
         self._worker_options = worker_options
         self._real = real
         self._owner_url = owner_url
+        self._instances = workers
+        self.sandbox_url = sandbox_url
         self.children: list[Child] = []
 
     def child(self, name: str) -> Child:
@@ -141,16 +144,22 @@ class Local(Staged):
 
     def _stage(self, undo: ExitStack) -> None:
         self.environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **self._servers(undo)}
-        undo.enter_context(self.sandbox)
+        if not self.sandbox_url:
+            self.sandbox_url = undo.enter_context(self.sandbox).url
         self.port = free_port()
         self.environment |= {"PORT": str(self.port), "TIME_SCALE": str(self._time_scale), "BOT_MODE": "polling"}
         self.environment |= {**self._stand_ins(), **self._settings}
         self._migrate()
-        for name, options in (("run_bot", ()), ("run_workers", self._worker_options)):
-            child = Child(name, [str(ROOT / f"{name}.py"), *options], self.environment, self.folder)
-            undo.callback(child.stop)
-            self.children.append(child)
+        self._run(undo, "run_bot", "run_bot.py")
+        for number in range(1, self._instances + 1):
+            name = "run_workers" if number == 1 else f"run_workers-{number}"
+            self._run(undo, name, "run_workers.py", *self._worker_options, WORKER_NAME=f"worker-{number}")
         self._wait_until_ready()
+
+    def _run(self, undo: ExitStack, name: str, script: str, *options: str, **environment: str) -> None:
+        child = Child(name, [str(ROOT / script), *options], {**self.environment, **environment}, self.folder)
+        undo.callback(child.stop)
+        self.children.append(child)
 
     def _migrate(self) -> None:
         owner = {"DATABASE_URL": self._owner_url, "APP_ROLE": APPLICATION} if self._owner_url else {}
@@ -162,7 +171,7 @@ class Local(Staged):
 
     def _stand_ins(self) -> dict[str, str]:
         """Where the vendors are that are not the real ones."""
-        url, ours = self.sandbox.url, f"http://127.0.0.1:{self.port}"
+        url, ours = self.sandbox_url, f"http://127.0.0.1:{self.port}"
         vendors = {
             "BOT_TOKEN": {"BOT_TOKEN": TOKEN, "TELEGRAM_API_URL": url},
             "OPENAI_API_KEY": {"OPENAI_API_KEY": "sk-sandbox", "OPENAI_BASE_URL": f"{url}/v1"},
@@ -188,7 +197,7 @@ class Local(Staged):
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             self.check()
-            if self._workers() > 0:
+            if self._workers() >= self._instances:
                 return
             time.sleep(0.05)
         raise StartFailed(f"bot and worker were not ready within {START_SECONDS:.0f} s:\n{self.children[-1].tail()}")

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import dramatiq
 import pytest
-from peewee import PeeweeException
+from peewee import PeeweeException, fn
 
 from neurocards import (
     attempts,
@@ -281,6 +281,31 @@ def test_a_callback_that_is_faster_than_the_lost_answer_is_not_forgotten(ordered
         assert (attempts.live(job.id).state, attempts.live(job.id).task_id) == ("running", "task-1")
 
 
+def test_a_callback_that_is_faster_than_the_answer_has_its_task_looked_at_now(ordered, worker):
+    # Given a task that ended, and was announced, before the answer to its own request was written down
+    job = claimed(ordered(), "submit")
+    with db:
+        attempt = attempts.begin(job, "key", "model")
+    web.take_callback(attempt.nonce, {"data": {"taskId": "task-1"}}, (OPERATOR,))
+    # When it is
+    called_back = pipeline._accepted(job, attempt, "task-1", 144.0)
+    # Then nobody waits for the first look of an ordinary render
+    assert (called_back, now(job).stage, due_in(job) <= 0) == (True, "render", True)
+
+
+def test_a_task_whose_worker_lost_its_claim_is_known_all_the_same(ordered, worker):
+    # Given a worker that was taken for dead while it asked KIE
+    job = claimed(ordered(), "submit")
+    with db:
+        attempt = attempts.begin(job, "key", "model")
+        Job.update(claim_token=fn.gen_random_uuid()).where(Job.id == job.id).execute()
+    # When KIE's answer comes, Then the job is not its to move, and the task is noted
+    with pytest.raises(LostClaim):
+        pipeline._accepted(job, attempt, "task-1", 144.0)
+    with db:
+        assert attempts.live(job.id).task_id == "task-1"
+
+
 def test_a_callback_and_a_lost_answer_at_the_same_moment_end_in_a_running_task(ordered, worker):
     w1 = worker()
     for number in range(15):
@@ -399,6 +424,38 @@ def test_no_more_jobs_are_woken_for_kie_than_its_window_has_room_for(ordered, wo
     # When the leader sweeps, Then two are woken
     maintenance.wake(w1, 1.0)
     assert sum(woken(job) for job in waiting) == 2
+
+
+def test_a_window_with_room_is_filled_before_the_next_sweep_and_not_twice(ordered, worker):
+    # Given five jobs that wait to be submitted, and accounts with room for two more creates
+    waiting = waiting_to_submit(ordered(count=5))
+    w1 = worker()
+    with db:
+        Account.update(creates=[datetime.now(UTC)] * 19).execute()
+    # When the leader looks again and again before the two have asked KIE, Then no third is called up
+    for _ in range(3):
+        maintenance.admit(w1)
+    assert [woken(job) for job in waiting] == [True, True, False, False, False]
+
+
+def test_whoever_comes_straight_from_the_script_does_not_jump_the_queue(ordered, worker):
+    # Given a job that waits to be submitted, and a later one whose script has just been written
+    waits = waiting_to_submit(ordered(user_id=7))[0]
+    late = claimed(ordered(user_id=8))
+    with db:
+        jobs.forward(late, "submit", "prompt: gpt", prompt="p", prompt_source="gpt")
+        Job.update(woken_at=Job.due_at).where(Job.id == late.id).execute()
+        straight = jobs.claim(late.id, "submit", "w1")
+        # Then it gives way, and no longer when nobody waits
+        assert jobs.jumps_the_queue(straight)
+        jobs.claim(waits.id, "submit", "w1")
+        assert not jobs.jumps_the_queue(straight)
+    # And whoever was called up by the sweep is not asked
+    with db:
+        Job.update(claim_token=None, claimed_by=None, claimed_at=None).where(Job.id == waits.id).execute()
+        jobs.look_again(straight, 0.0)
+        Job.update(woken_at=clock.in_real(1)).where(Job.id == late.id).execute()
+        assert not jobs.jumps_the_queue(jobs.claim(late.id, "submit", "w1"))
 
 
 def test_with_no_key_left_every_waiting_job_is_woken_to_hear_of_it(ordered, worker):

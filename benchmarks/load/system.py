@@ -1,0 +1,116 @@
+"""The whole system under load: servers, stand-ins in a process of their own, bot, and as many workers as wanted."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any, Self
+
+from benchmarks.crowd import many_accounts
+from sandbox.client import SandboxClient
+from sandbox.local import ROOT, Child, Local, StartFailed
+from sandbox.services import Postgres, Valkey
+
+# More than any machine here fills: 20 accounts are 39 creates a second by our own reckoning.
+PLENTY = 20
+START_SECONDS = 30.0
+ADDRESS = "sandbox: "
+
+
+class System:
+    """Everything up, from `with` to its end. `folder` gets the logs.
+
+    `accounts`: KIE accounts with a key each, at KIE's real limits; 0 lifts the limits, the stand-in's and, by PLENTY accounts, ours.
+    `times` are seconds of the stand-ins: `render`, `gpt`, `upload`, `create`. PostgreSQL waits for its disk, as in production.
+    """
+
+    def __init__(
+        self, folder: Path, *, workers: int, threads: int = 4, accounts: int = 1, time_scale: float = 1.0,
+        times: Mapping[str, float | list[float]], credit: int = 100,
+    ) -> None:  # fmt: skip
+        self.folder, self.workers, self.time_scale = folder, workers, time_scale
+        self._threads, self._accounts, self._times, self._credit = threads, accounts, times, credit
+
+    def __enter__(self) -> Self:
+        with ExitStack() as undo:
+            self._start(undo)
+            self._undo = undo.pop_all()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._undo.close()
+
+    def _start(self, undo: ExitStack) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        postgres, valkey = undo.enter_context(Postgres(ROOT / "var")), undo.enter_context(Valkey(ROOT / "var"))
+        url = undo.enter_context(_sandbox(self.folder, self.time_scale))
+        keys = ",".join(f"load{n}:load-key-{n}" for n in range(self._accounts or PLENTY))
+        settings = {
+            "DATABASE_URL": postgres.application_url,
+            "REDIS_URL": valkey.url,
+            "KIE_API_KEY": keys,
+            "WELCOME_CREDITS": str(self._credit),
+        }
+        self.client = undo.enter_context(SandboxClient(url))
+        many_accounts(self.client, keys)
+        self._set_times()
+        self.local = undo.enter_context(
+            Local(
+                self.folder,
+                time_scale=self.time_scale,
+                settings=settings,
+                owner_url=postgres.url,
+                worker_options=("--threads", str(self._threads)),
+                workers=self.workers,
+                sandbox_url=url,
+            )
+        )
+        self.database, self.redis = postgres.application_url, valkey.url
+
+    def _set_times(self) -> None:
+        times = {f"{name}_seconds": seconds for name, seconds in self._times.items() if name != "gpt"}
+        limits = {} if self._accounts else {"create_limit": 0, "poll_limit": 0}
+        self.client.kie("PUT", "settings", **times, **limits)
+        self.client.call("PUT", "/sandbox/openai/settings", json={"latency_seconds": self._times["gpt"]})
+
+    newest = 0
+
+    def check(self) -> None:
+        """Raises StartFailed when a part has died."""
+        self.local.check()
+
+    def about(self) -> dict[str, Any]:
+        """What was run, for the report."""
+        return {
+            "workers": self.workers,
+            "threads_each": self._threads,
+            "kie_accounts": self._accounts or f"limits lifted ({PLENTY} accounts)",
+            "time_scale": self.time_scale,
+            "vendor_seconds": dict(self._times),
+        }
+
+
+@contextmanager
+def _sandbox(folder: Path, time_scale: float) -> Iterator[str]:
+    """The stand-ins, apart from us: their share of the processor is told from the driver's. Yields their address."""
+    child = Child(
+        "sandbox",
+        ["-m", "sandbox", "--port", "0", "--time-scale", str(time_scale), "--prepared-video"],
+        {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+        folder,
+    )
+    try:
+        yield _address(child)
+    finally:
+        child.stop()
+
+
+def _address(child: Child) -> str:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        child.check()
+        with suppress(FileNotFoundError):
+            if (said := child.log.read_text()).startswith(ADDRESS):
+                return said.splitlines()[0].removeprefix(ADDRESS)
+        time.sleep(0.05)
+    raise StartFailed(f"the sandbox did not come up:\n{child.tail()}")
