@@ -20,6 +20,7 @@ from neurocards import (
     keys,
     ledger,
     media,
+    metrics,
     outages,
     outbox,
     polling,
@@ -78,6 +79,7 @@ def write_script(app: App, job: Job) -> None:
             app.gpt.write(scripts.instruction(order), scripts.product(order), bytes(order.photo.jpeg)),
             "gpt",
         )
+        metrics.ATTEMPTS.labels("openai", "OK").inc()
     with db:
         jobs.forward(job, "submit", f"prompt: {source}", prompt=prompt, prompt_source=source)
     dispatch.send("submit", job.id)
@@ -202,6 +204,7 @@ def _judge(job: Job, attempt: ProviderAttempt | None, record: TaskRecord | Provi
             attempts.end(job.id, "succeeded")
             jobs.forward(job, "deliver", "video ready", result_url=record.result_url)
             outbox.redraw_card(job.order_id)
+        metrics.ATTEMPTS.labels("kie", "OK").inc()
         dispatch.send("deliver", job.id)
         return
     with db:
@@ -225,6 +228,7 @@ def deliver(app: App, job: Job) -> None:
         with db:
             jobs.confirm(job)
         sent = app.telegram.send_video(order.chat_id, path, video, caption.text, caption.buttons)
+    metrics.ATTEMPTS.labels("telegram", "OK").inc()
     insistently(lambda: endings.delivered(job, sent.file_id))
 
 

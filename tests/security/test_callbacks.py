@@ -210,4 +210,4 @@ def test_no_error_puts_a_nonce_into_the_log(http, job, caplog, migrated_url):
 
 def test_there_is_no_other_address_to_forge():
     rules = {str(rule) for rule in web.create(settings_with()).url_map.iter_rules()}
-    assert rules == {"/queue_stats", "/healthz", "/readyz", "/kie/callback/<nonce>"}
+    assert rules == {"/queue_stats", "/metrics", "/healthz", "/readyz", "/kie/callback/<nonce>"}
