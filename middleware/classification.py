@@ -51,6 +51,7 @@ class Classification(Middleware):
                 failed.claim.stage,
                 failed.failure,
                 exc_info=_if_ours(failed.failure, cause),
+                extra={"job_id": failed.claim.id, "order_id": failed.claim.order_id, "stage": failed.claim.stage},
             )
 
 

@@ -132,7 +132,8 @@ def reclaim(job: Job, stage: str, reason: str, due_in: float = 0.0, crashed: boo
     _move(
         job, _held(job), ("processing", stage), reason, due_at=clock.after(due_in), reclaims=Job.reclaims + int(crashed)
     )
-    db.after_commit(metrics.RECLAIMS.inc)
+    if crashed:
+        db.after_commit(metrics.RECLAIMS.inc)
 
 
 def look_again(job: Job, due_in: float, **facts: Any) -> None:

@@ -41,7 +41,7 @@ LOST_REPLIES = Counter(
     "neurocards_lost_replies", "Requests for a video of which nobody knows whether they were taken.", registry=REGISTRY
 )
 RECLAIMS = Counter(
-    "neurocards_reclaims", "Jobs taken back from a worker that died, hung or stopped.", registry=REGISTRY
+    "neurocards_reclaims", "Jobs taken back from a worker that died or hung.", registry=REGISTRY
 )
 REQUESTS = Counter(
     "neurocards_provider_requests",

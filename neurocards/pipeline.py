@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from structlog.contextvars import bound_contextvars
+
 from neurocards import (
     attempts,
     cards,
@@ -53,7 +55,8 @@ def _held(app: App, job: Job) -> Iterator[None]:
     """Work under a claim. It stays in hand after a failure, until the middleware has settled it."""
     app.in_hand.add(job.claim_token)
     try:
-        yield
+        with bound_contextvars(job_id=job.id, order_id=job.order_id, stage=job.stage):
+            yield
     except (LostClaim, *Unreachable):
         # Nothing failed that the job should pay for. Out of hand, a claim that is still there is given back by the next beat.
         app.in_hand.discard(job.claim_token)
