@@ -40,9 +40,7 @@ ATTEMPTS = Counter(
 LOST_REPLIES = Counter(
     "neurocards_lost_replies", "Requests for a video of which nobody knows whether they were taken.", registry=REGISTRY
 )
-RECLAIMS = Counter(
-    "neurocards_reclaims", "Jobs taken back from a worker that died or hung.", registry=REGISTRY
-)
+RECLAIMS = Counter("neurocards_reclaims", "Jobs taken back from a worker that died or hung.", registry=REGISTRY)
 REQUESTS = Counter(
     "neurocards_provider_requests",
     "HTTP requests by the class of their answer's status; none: there was no answer.",
