@@ -37,7 +37,10 @@ class Tally:
 
     def save(self) -> None:
         """Adds what is new. Raises PeeweeException while the database is away, and the next call adds it."""
-        with self._lock:
+        # The last call of a process that must end doesn't wait for one that hangs.
+        if not self._lock.acquire(timeout=1):
+            return
+        try:
             now = counted(self._registry)
             grown = sorted((*key, value - self._saved.get(key, 0.0)) for key, value in now.items())
             grown = [sample for sample in grown if sample[2] > 0]
@@ -45,6 +48,8 @@ class Tally:
                 with db:
                     db.execute_sql(_ADD, [list(column) for column in zip(*grown, strict=True)])
             self._saved = now
+        finally:
+            self._lock.release()
 
 
 def counted(registry: CollectorRegistry) -> Totals:
