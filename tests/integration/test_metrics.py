@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import peewee
 import pytest
@@ -133,6 +134,25 @@ def test_another_that_stands_still_with_its_rows_locked_holds_nobody_up(begun, c
     other.close()
     process.tally.save()
     assert figure(scraped(), "orders_total", template="own") == 2
+
+
+def test_many_that_save_at_once_neither_lose_a_figure_nor_wait_for_each_other(begun):
+    # Given eight processes whose figures came to be in different orders
+    processes = [OneProcess() for _ in range(8)]
+    templates = ("ugc", "ad", "own")
+
+    def work(number: int) -> None:
+        for turn in range(30):
+            for place in range(3):
+                processes[number].orders.labels(templates[(number + turn + place) % 3]).inc()
+            processes[number].tally.save()
+
+    # When they save again and again
+    with ThreadPoolExecutor(len(processes)) as pool:
+        list(pool.map(work, range(len(processes))))
+    # Then the sum is exact
+    figures = scraped()
+    assert [figure(figures, "orders_total", template=template) for template in templates] == [8 * 30] * 3
 
 
 COUNTING = """
