@@ -33,13 +33,7 @@ class Pool(PooledPostgresqlDatabase):
             raise OperationalError(str(error)) from None
 
     def __enter__(self) -> Self:
-        """Opens a transaction; a thread whose BEGIN failed would otherwise keep its dead connection for ever.
-
-        What should have followed the commit of one that broke off with its connection is forgotten: the library does so only
-        when it could roll back.
-        """
-        if not self.in_transaction():
-            self._clear_commit_callbacks()
+        """Opens a transaction; a thread whose BEGIN failed would otherwise keep its dead connection for ever."""
         try:
             return super().__enter__()
         except PeeweeException:
