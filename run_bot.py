@@ -11,10 +11,11 @@ from typing import Any
 import dramatiq
 import telebot
 import waitress
+from peewee import PeeweeException
 from pydantic import SecretStr
 
 import handlers
-from neurocards import clock, db, dispatch, logs, outbox, privileges, web
+from neurocards import clock, db, dispatch, logs, outbox, privileges, samples, web
 from neurocards.clients import telegram
 from neurocards.config import Settings, load_or_exit
 from neurocards.errors import ProviderError
@@ -27,6 +28,7 @@ log = logging.getLogger("neurocards.bot")
 
 # A process told to stop is gone within ten seconds.
 GRACE = 7.0
+LAST_FIGURES = 2.0
 
 
 def main() -> None:
@@ -68,14 +70,36 @@ def run(settings: Settings, news: threading.Event, stop: threading.Event) -> Non
     intake = make_intake(settings, bot, lanes, news)
     threading.Thread(target=introduce, args=(bot,), name="commands", daemon=True).start()
     threading.Thread(target=intake.run, name="intake", daemon=True).start()
+    threading.Thread(target=count, args=(stop,), name="metrics", daemon=True).start()
     # A signal may reach another thread than this one: without a timeout the main thread could sleep through it.
     while not stop.wait(0.5):
         pass
     intake.stop()
     lanes.stop(GRACE)
+    last = threading.Thread(target=save_figures, daemon=True)
+    last.start()
+    # A host that doesn't answer is not waited for.
+    last.join(LAST_FIGURES)
     # A lane that hangs in a download would hold the interpreter's own exit up; what it was at is still in the inbox.
     logging.shutdown()
     os._exit(0)
+
+
+def count(stop: threading.Event) -> None:
+    """Adds this process's figures to those of all, until `stop` is set."""
+    while not stop.wait(samples.SAVE_EVERY):
+        save_figures()
+
+
+def save_figures() -> None:
+    """Adds what is new; while the database is away it stays for the next time."""
+    try:
+        samples.of_this_process.save()
+    except PeeweeException as error:
+        log.warning("figures wait for PostgreSQL: %s", db.in_a_line(error))
+    except Exception:
+        # The thread's edge: the figures of one bad moment must not end those of all later ones.
+        log.exception("figures could not be saved")
 
 
 def make_intake(settings: Settings, bot: telebot.TeleBot, lanes: Lanes, news: threading.Event) -> Intake:

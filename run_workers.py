@@ -1,6 +1,5 @@
 """Starts one worker instance: one process with four threads unless told otherwise (arguments go to the dramatiq command)."""
 
-import os
 import sys
 
 from dramatiq import cli
@@ -11,7 +10,6 @@ from neurocards.config import Settings, load_or_exit
 def main() -> None:
     """Runs `dramatiq actors` in this process. Settings are read, and a bad one is named, before anything is forked."""
     load_or_exit(Settings)
-    os.environ.setdefault("WORKER_NAME", "worker-1")
     defaults = ["actors", "--processes", "1", "--threads", "4", "--worker-shutdown-timeout", "8000"]
     sys.exit(cli.main(cli.make_argument_parser().parse_args([*defaults, *sys.argv[1:]])))
 

@@ -267,3 +267,12 @@ CREATE TABLE processes (
     started_at  timestamptz NOT NULL DEFAULT now(),
     beat_at     timestamptz NOT NULL DEFAULT now()
 );
+
+-- What all processes have counted since the beginning, for /metrics: each adds its differences every five seconds. ---------------
+
+CREATE TABLE metric_samples (
+    name    text             NOT NULL,                                     -- Prometheus' name of the sample, such as neurocards_orders_total
+    labels  text             NOT NULL,                                     -- as JSON, names in order
+    value   double precision NOT NULL,
+    PRIMARY KEY (name, labels)
+);

@@ -4,8 +4,6 @@ The order is load-bearing: settings, then the broker with its middleware, then t
 options checked against its middleware when they are imported. Nothing connects here.
 """
 
-import os
-
 import dramatiq
 
 import middleware
@@ -14,7 +12,7 @@ from neurocards import dispatch, logs
 from neurocards.config import Settings, load_or_exit
 
 settings = load_or_exit(Settings)
-logs.configure(os.environ.get("WORKER_NAME", f"worker-{os.getpid()}"), settings.log_dir, settings.secrets())
+logs.configure(application.worker_name(settings.log_dir), settings.log_dir, settings.secrets())
 app = application.build(settings)
 broker = dispatch.make_broker(settings.redis_url.get_secret_value(), middleware.stack(app))
 dramatiq.set_broker(broker)

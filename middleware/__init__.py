@@ -12,12 +12,14 @@ from middleware.classification import Classification
 from middleware.drain import Drain
 from middleware.key_rotation import KeyRotation
 from middleware.lifecycle import Lifecycle
+from middleware.log_context import LogContext
 from neurocards.app import App
 
 
 def stack(app: App) -> list[Middleware]:
     """A failure is classified first, then the key pool hears of it, then the outcome is written."""
     return [
+        LogContext(),
         Lifecycle(app),
         Drain(),
         Backoff(app),

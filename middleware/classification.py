@@ -7,6 +7,7 @@ from typing import Any
 
 from dramatiq import Broker, MessageProxy, Middleware
 
+from neurocards import metrics
 from neurocards.app import App
 from neurocards.classifiers import classify
 from neurocards.errors import Failure, JobFailed
@@ -43,12 +44,14 @@ class Classification(Middleware):
             cause = failed.__cause__ if isinstance(failed.__cause__, Exception) else failed
             failure = classify(cause)
             failed.failure = replace(failure, text=self._redacted(failure.text))
+            metrics.ATTEMPTS.labels(failure.provider or "ours", failure.category).inc()
             log.warning(
                 "job %s failed in %s: %s",
                 failed.claim.id,
                 failed.claim.stage,
                 failed.failure,
                 exc_info=_if_ours(failed.failure, cause),
+                extra={"job_id": failed.claim.id, "order_id": failed.claim.order_id, "stage": failed.claim.stage},
             )
 
 

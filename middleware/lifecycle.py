@@ -7,7 +7,7 @@ import threading
 from dramatiq import Broker, Middleware, Worker
 from peewee import PeeweeException
 
-from neurocards import maintenance
+from neurocards import maintenance, samples
 from neurocards.app import App
 from neurocards.schedule import Scheduler
 
@@ -55,5 +55,6 @@ class Lifecycle(Middleware):
     def _leave(self) -> None:
         try:
             maintenance.leave(self._app)
+            samples.of_this_process.save()
         except PeeweeException as error:
             log.warning("could not give work back, the sweep will: %s", str(error).splitlines()[0])

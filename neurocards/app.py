@@ -48,6 +48,14 @@ class App:
         return AWAIT_CALLBACK if self.callbacks else AWAIT_NOTHING
 
 
+def worker_name(log_dir: str | None) -> str:
+    """What this worker process is called in its log: WORKER_NAME, if that is set. Else files are numbered from worker-1 on; where there are
+    none, as in containers, the lines of several come together and tell host and process.
+    """
+    unnamed = "worker-1" if log_dir else f"worker-{platform.node() or 'host'}:{os.getpid()}"
+    return os.environ.get("WORKER_NAME") or unnamed
+
+
 def build(settings: Settings) -> App:
     """Makes the clients and points database and clock at their settings. Connects to nothing."""
     clock.set_scale(settings.time_scale)

@@ -8,6 +8,8 @@ import secrets
 
 from peewee import fn
 
+from neurocards import metrics
+from neurocards.db import db
 from neurocards.errors import LostClaim
 from neurocards.models import NOW, Job, ProviderAttempt
 
@@ -40,7 +42,10 @@ def accepted(attempt_id: int, task_id: str) -> bool:
 def doubtful(job_id: int, error: str) -> bool:
     """Nobody knows whether KIE took the task; False when somebody does: a callback was faster and brought its id."""
     waiting = (ProviderAttempt.job == job_id) & (ProviderAttempt.state == "submitting")
-    return bool(ProviderAttempt.update(state="ambiguous", error=error).where(waiting).execute())
+    lost = bool(ProviderAttempt.update(state="ambiguous", error=error).where(waiting).execute())
+    if lost:
+        db.after_commit(metrics.LOST_REPLIES.inc)
+    return lost
 
 
 def end(job_id: int, state: str, error: str | None = None) -> None:

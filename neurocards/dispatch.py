@@ -15,6 +15,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from neurocards import logs
 from neurocards.errors import JobFailed, LostClaim
 
 log = logging.getLogger(__name__)
@@ -88,7 +89,8 @@ def _is_ours(data: bytes, queue: str) -> bool:
         and _names_rows(message.args[0], several=name == "check")
         and message.kwargs == {}
         and isinstance(options, dict)
-        and options.keys() == {"redis_message_id"}
+        and options.keys() - {"update_id"} == {"redis_message_id"}
+        and _is_id(options.get("update_id", 0))
         and isinstance(options["redis_message_id"], str)
         and isinstance(message.message_id, str)
     )
@@ -101,7 +103,11 @@ def _names_rows(argument: object, several: bool) -> bool:
             and len(argument) <= MOST_ROWS
             and all(_names_rows(row, several=False) for row in argument)
         )
-    return type(argument) is int and 0 < argument < 2**63
+    return _is_id(argument) and argument != 0
+
+
+def _is_id(value: object) -> bool:
+    return type(value) is int and 0 <= value < 2**63
 
 
 def make_broker(redis_url: str, middleware: list[dramatiq.Middleware]) -> RedisBroker:
@@ -138,7 +144,7 @@ def send(name: str, argument: int | list[int]) -> bool:
     if name not in MESSAGES:
         raise KeyError(name)
     message: dramatiq.Message[None] = dramatiq.Message(
-        queue_name=MESSAGES[name].queue, actor_name=name, args=(argument,), kwargs={}, options={}
+        queue_name=MESSAGES[name].queue, actor_name=name, args=(argument,), kwargs={}, options=logs.cause()
     )
     try:
         dramatiq.get_broker().enqueue(message)

@@ -4,6 +4,9 @@ import json
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from peewee import SQL
+
+from neurocards import metrics
 from neurocards.db import db
 from neurocards.models import NOW, InboxUpdate
 
@@ -59,11 +62,17 @@ def taken_up(update_id: int, again: bool = False) -> int | None:
 
 def handled(update_id: int) -> None:
     """The update has had its effect."""
+    waited = SQL("extract(epoch FROM clock_timestamp() - received_at)")
     with db:
-        InboxUpdate.update(handled_at=NOW).where(InboxUpdate.update_id == update_id).execute()
+        done = InboxUpdate.update(handled_at=NOW).where(InboxUpdate.update_id == update_id).returning(waited)
+        seconds = [float(row[0]) for row in done.tuples().execute()]
+    for each in seconds:
+        metrics.ANSWERS.observe(each)
+        metrics.UPDATES.labels("answered").inc()
 
 
 def set_aside(update_id: int, error: str) -> None:
     """The update can't be handled; it is kept with the reason, for the operator."""
     with db:
         InboxUpdate.update(handled_at=NOW, error=error[:500]).where(InboxUpdate.update_id == update_id).execute()
+    metrics.UPDATES.labels("set_aside").inc()

@@ -17,6 +17,7 @@ from itertools import count
 from typing import Any
 
 from peewee import PeeweeException
+from structlog.contextvars import bound_contextvars
 
 from neurocards import inbox
 from neurocards.classifiers import classify
@@ -82,13 +83,14 @@ class Lanes:
         # One update a turn, then back of the queue: a chatty person doesn't hold a thread.
         with self._lock:
             row = self._waiting[lane][0]
-        try:
-            done = self._settle(row)
-        except Exception:
-            # The lane's edge: it must go on. The update stays unhandled, and the next start takes it up.
-            log.exception("update %s is left for the next start", row.update_id)
-            self._left.add(row.update_id)
-            done = True
+        with bound_contextvars(update_id=row.update_id):
+            try:
+                done = self._settle(row)
+            except Exception:
+                # The lane's edge: it must go on. The update stays unhandled, and the next start takes it up.
+                log.exception("update %s is left for the next start", row.update_id)
+                self._left.add(row.update_id)
+                done = True
         with self._lock:
             if done:
                 self._waiting[lane].popleft()

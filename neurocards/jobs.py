@@ -6,15 +6,19 @@ A state here is the stage, or the status where there is no stage. Each move is o
 claim carries it, so that a worker presumed dead can't finish a job that was given to another.
 """
 
+import logging
 import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from peewee import Expression, fn
+from peewee import SQL, Expression, fn
 
-from neurocards import clock
+from neurocards import clock, metrics
+from neurocards.db import db
 from neurocards.errors import LostClaim
 from neurocards.models import NOW, Job, JobEvent, ProviderAttempt
+
+log = logging.getLogger(__name__)
 
 # state -> states it may move to. The same arrows are drawn in docs/states.md and stand as a CHECK in schema.sql; a test compares them.
 MOVES = {
@@ -128,6 +132,8 @@ def reclaim(job: Job, stage: str, reason: str, due_in: float = 0.0, crashed: boo
     _move(
         job, _held(job), ("processing", stage), reason, due_at=clock.after(due_in), reclaims=Job.reclaims + int(crashed)
     )
+    if crashed:
+        db.after_commit(metrics.RECLAIMS.inc)
 
 
 def look_again(job: Job, due_in: float, **facts: Any) -> None:
@@ -184,13 +190,22 @@ def _move(
     changed = Job.update(**{**free, **changes}, status=status, stage=stage).where(guard).execute()
     if changed != 1:
         raise LostClaim(f"job {job.id} is no longer in {state(job)} under this claim ({reason})")
-    _record(job.id, (job.status, job.stage), to, reason, actor or job.claimed_by or "scheduler")
+    category, actor = changes.get("failure_category", ""), actor or job.claimed_by or "scheduler"
+    _record(job.id, (job.status, job.stage), to, reason, actor, category=category)
 
 
-def _record(
-    job_id: int, start: tuple[str | None, str | None], to: tuple[str, str | None], reason: str, actor: str
-) -> None:
-    JobEvent.insert(
+# How long the job has been where it comes from, and how long there has been a job. A retry is no new stage.
+_SPENT = (
+    SQL("""extract(epoch FROM at - (SELECT max(e.at) FROM job_events e WHERE e.job_id = job_events.job_id
+        AND coalesce(e.from_stage, e.from_status) IS DISTINCT FROM coalesce(e.to_stage, e.to_status)))"""),
+    SQL("extract(epoch FROM at - (SELECT created_at FROM jobs WHERE id = job_id))"),
+)
+
+_Place = tuple[str | None, str | None]
+
+
+def _record(job_id: int, start: _Place, to: _Place, reason: str, actor: str, *, category: str = "") -> None:
+    event = JobEvent.insert(
         job=job_id,
         from_status=start[0],
         from_stage=start[1],
@@ -198,7 +213,16 @@ def _record(
         to_stage=to[1],
         reason=reason[:1000],
         actor=actor,
-    ).execute()
+    )
+    [spent] = event.returning(*_SPENT).tuples().execute()
+    in_stage, in_all = (clock.unscaled(float(seconds or 0.0)) for seconds in spent)
+    before, after = start[1] or start[0] or "new", to[1] or to[0] or ""
+
+    def committed() -> None:
+        metrics.moved(before, after, category, in_stage, in_all)
+        log.info("job %s: %s > %s: %s", job_id, before, after, reason, extra={"job_id": job_id, "stage": after})
+
+    db.after_commit(committed)
 
 
 def wake_due(stage: str | None, limit: int, lease: float) -> list[int]:

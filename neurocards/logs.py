@@ -1,17 +1,22 @@
 """Logs: one line a happening, readable on a terminal, JSON everywhere else, and no secret in either.
 
 Redaction works on the finished text, tracebacks included, so it doesn't matter by which way a secret came in.
+
+A line says on whose behalf it is: of the update that is being handled (`update_id`), and of the job that a worker is at (`job_id`,
+`order_id`, `stage`). They are bound where that begins, and an update's id travels with the messages that it causes.
 """
 
+import fcntl
 import json
 import logging
 import re
 import sys
 import threading
+from itertools import count
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO
+from typing import IO, Any, TextIO
 from urllib.parse import quote
 
 import structlog
@@ -65,22 +70,54 @@ class RedactingFormatter(ProcessorFormatter):
         return self._redactor(super().format(record))
 
 
+class OwnFile(RotatingFileHandler):
+    """A rotated file that one process writes: of two that rotate the same, one would go on writing into what the other put away.
+
+    The name is that of the first of `name`, `name.2`, `name.3`, ... which no living process has locked; the system frees a dead one's.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.name_of_process, self._claim = _claimed(folder, name)
+        path = folder / f"{self.name_of_process}.log"
+        super().__init__(path, maxBytes=MAX_FILE_BYTES, backupCount=OLD_FILES, encoding="utf-8", delay=True)
+
+    def close(self) -> None:
+        """Closes the file, and leaves its name to others."""
+        super().close()
+        self._claim.close()
+
+
+def _claimed(folder: Path, name: str) -> tuple[str, IO[str]]:
+    for number in count(1):
+        candidate = name if number == 1 else f"{name}.{number}"
+        claim = (folder / f".{candidate}.lock").open("w")
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            claim.close()
+        else:
+            return candidate, claim
+    raise AssertionError("unreachable: there is no last number")
+
+
 def configure(process_name: str, log_dir: str | None, secrets: tuple[str, ...]) -> None:
     """Sets up logging for this process: standard output, and `<log_dir>/<process_name>.log` when there is a folder.
 
-    May be called again; what was set up before is closed. Errors that nothing catches are logged too.
+    Each process has a file of its own: the second of a name writes `<process_name>.2.log`, and is called that in its lines. May be called
+    again; what was set up before is closed. Errors that nothing catches are logged too.
     """
     redactor = Redactor(secrets)
-    shared = _shared(process_name)
-    handlers: list[logging.Handler] = [_to_stream(sys.stdout, redactor, shared)]
-    if log_dir:
-        handlers.append(_to_file(Path(log_dir) / f"{process_name}.log", redactor, shared))
     root = logging.getLogger()
     for old in root.handlers[:]:
         root.removeHandler(old)
         old.close()
-    for handler in handlers:
-        root.addHandler(handler)
+    file = OwnFile(Path(log_dir), process_name) if log_dir else None
+    shared = _shared(file.name_of_process if file else process_name)
+    root.addHandler(_to_stream(sys.stdout, redactor, shared))
+    if file:
+        file.setFormatter(_formatter(redactor, shared, for_people=False))
+        root.addHandler(file)
     root.setLevel(logging.INFO)
     for name, level in LEVELS.items():
         logging.getLogger(name).setLevel(level)
@@ -134,11 +171,10 @@ def _to_stream(stream: TextIO, redactor: Redactor, shared: list[Any]) -> logging
     return handler
 
 
-def _to_file(path: Path, redactor: Redactor, shared: list[Any]) -> logging.Handler:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handler = RotatingFileHandler(path, maxBytes=MAX_FILE_BYTES, backupCount=OLD_FILES, encoding="utf-8", delay=True)
-    handler.setFormatter(_formatter(redactor, shared, for_people=False))
-    return handler
+def cause() -> dict[str, int]:
+    """The update on whose behalf this thread works, for the messages that it sends."""
+    bound = structlog.contextvars.get_contextvars()
+    return {"update_id": bound["update_id"]} if "update_id" in bound else {}
 
 
 def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -9,7 +9,9 @@ from peewee import (
     BigIntegerField,
     BlobField,
     BooleanField,
+    CompositeKey,
     DecimalField,
+    DoubleField,
     ForeignKeyField,
     IntegerField,
     Model,
@@ -305,6 +307,18 @@ class Process(Row):
         table_name = "processes"
 
 
+class Sample(Row):
+    """A figure that all processes have counted together."""
+
+    name = TextField()
+    labels = TextField()
+    value = DoubleField()
+
+    class Meta:
+        table_name = "metric_samples"
+        primary_key = CompositeKey("name", "labels")
+
+
 TABLES = (
     User,
     Draft,
@@ -322,4 +336,5 @@ TABLES = (
     ApiKey,
     Pause,
     Process,
+    Sample,
 )

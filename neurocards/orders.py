@@ -7,7 +7,7 @@ nothing is. The messages that wake the workers go out after the commit; lost one
 from dataclasses import dataclass
 from typing import Any
 
-from neurocards import dispatch, drafts, jobs, ledger, outbox, service
+from neurocards import dispatch, drafts, jobs, ledger, metrics, outbox, service
 from neurocards.db import db
 from neurocards.errors import AlreadyOrdered, OrdersClosed, StaleButton, TooManyOpen
 from neurocards.models import Draft, Job, LedgerEntry, Order, Photo, User
@@ -102,6 +102,8 @@ def place(user_id: int, chat_id: int, draft_id: int, version: int, card_message_
         job_ids = jobs.create(order.id, user_id, order.count)
         ledger.debit(user_id, job_ids, f"order {order.id}")
         outbox.redraw_card(order)
+    metrics.ORDERS.labels(order.template).inc()
+    metrics.VIDEOS.inc(order.count)
     if not others:
         dispatch.send("script", job_ids[0])
     return order

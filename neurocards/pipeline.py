@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from structlog.contextvars import bound_contextvars
+
 from neurocards import (
     attempts,
     cards,
@@ -20,6 +22,7 @@ from neurocards import (
     keys,
     ledger,
     media,
+    metrics,
     outages,
     outbox,
     polling,
@@ -52,7 +55,8 @@ def _held(app: App, job: Job) -> Iterator[None]:
     """Work under a claim. It stays in hand after a failure, until the middleware has settled it."""
     app.in_hand.add(job.claim_token)
     try:
-        yield
+        with bound_contextvars(job_id=job.id, order_id=job.order_id, stage=job.stage):
+            yield
     except (LostClaim, *Unreachable):
         # Nothing failed that the job should pay for. Out of hand, a claim that is still there is given back by the next beat.
         app.in_hand.discard(job.claim_token)
@@ -78,6 +82,7 @@ def write_script(app: App, job: Job) -> None:
             app.gpt.write(scripts.instruction(order), scripts.product(order), bytes(order.photo.jpeg)),
             "gpt",
         )
+        metrics.ATTEMPTS.labels("openai", "OK").inc()
     with db:
         jobs.forward(job, "submit", f"prompt: {source}", prompt=prompt, prompt_source=source)
     dispatch.send("submit", job.id)
@@ -221,6 +226,7 @@ def _judge(job: Job, attempt: ProviderAttempt | None, record: TaskRecord | Provi
             attempts.end(job.id, "succeeded")
             jobs.forward(job, "deliver", "video ready", result_url=record.result_url)
             outbox.redraw_card(job.order_id)
+        metrics.ATTEMPTS.labels("kie", "OK").inc()
         dispatch.send("deliver", job.id)
         return
     with db:
@@ -244,6 +250,7 @@ def deliver(app: App, job: Job) -> None:
         with db:
             jobs.confirm(job)
         sent = app.telegram.send_video(order.chat_id, path, video, caption.text, caption.buttons)
+    metrics.ATTEMPTS.labels("telegram", "OK").inc()
     insistently(lambda: endings.delivered(job, sent.file_id))
 
 

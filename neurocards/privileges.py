@@ -30,6 +30,7 @@ NEEDED = {
     "api_keys": ("SELECT", "INSERT", "UPDATE"),
     "pauses": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "processes": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "metric_samples": ("SELECT", "INSERT", "UPDATE"),
 }
 
 _MISSING = """

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from apscheduler.schedulers.background import BackgroundScheduler
 from peewee import PeeweeException
 
-from neurocards import clock, liveness, maintenance, privileges
+from neurocards import clock, liveness, maintenance, privileges, samples
 from neurocards.app import App
 from neurocards.db import in_a_line
 from neurocards.leadership import LEADER, Lock
@@ -49,6 +49,7 @@ class Scheduler:
         """Begins to beat and to try for the lead. What asks a vendor runs apart: it must not hold up the sweep."""
         tick = max(0.1, min(TICK, clock.scaled(TICK)))
         self._every(liveness.BEAT_EVERY, self.beat, "beat")
+        self._every(samples.SAVE_EVERY, samples.of_this_process.save, "metrics")
         self._every(tick, self.tick, "tick")
         self._every(ADMIT, self._if_leading(lambda: maintenance.admit(self._app)), "admit")
         self._every(tick, self._if_leading(lambda: maintenance.probe(self._app)), "probe")

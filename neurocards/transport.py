@@ -21,6 +21,7 @@ import stamina
 from requests.auth import AuthBase
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
+from neurocards import metrics
 from neurocards.addresses import PrivateAddress, PublicAdapter
 from neurocards.errors import ProviderError
 
@@ -151,11 +152,24 @@ def receive(
     Returns the head. Raises ProviderError when there is no answer or it breaks off, TooLarge or TooSlow past a limit.
     """
     try:
-        return _receive(call, write, wanted, request)
+        with _timed(call) as statuses:
+            head = _receive(call, write, wanted, request)
+            statuses.append(head.status_code)
+            return head
     except _TROUBLE as error:
         failure = _failure(call, error)
     # Raised out here, the failure has no context: the original and its URL are gone.
     raise failure
+
+
+@contextmanager
+def _timed(call: Call) -> Iterator[list[int]]:
+    """Counts a request; the status of its answer goes into the list."""
+    begun, status = time.monotonic(), list[int]()
+    try:
+        yield status
+    finally:
+        metrics.requested(call.provider, call.channel, next(iter(status), None), time.monotonic() - begun)
 
 
 def patiently(ask: Callable[[], Result]) -> Result:

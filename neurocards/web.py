@@ -10,7 +10,7 @@ from typing import Any
 from flask import Flask, Response, abort, jsonify, request
 from peewee import IntegrityError, PeeweeException
 
-from neurocards import attempts, dispatch, inbox, monitoring, outbox, privileges
+from neurocards import attempts, dispatch, exposition, inbox, monitoring, outbox, privileges
 from neurocards.clients import telegram
 from neurocards.config import Settings
 from neurocards.db import db, in_a_line
@@ -41,6 +41,10 @@ def create(settings: Settings, updates_came: Callable[[], object] = lambda: None
     @web.get("/queue_stats")
     def queue_stats() -> Response:
         return jsonify(monitoring.queue_stats(settings.workers_configured))
+
+    @web.get("/metrics")
+    def metrics() -> Response:
+        return Response(exposition.text(), content_type=exposition.CONTENT_TYPE)
 
     @web.get("/healthz")
     def healthz() -> Response:

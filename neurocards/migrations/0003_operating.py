@@ -1,4 +1,4 @@
-"""What running it for many needs: fair turns, people kept out, what operators did, and messages to everybody."""
+"""What running it for many needs: fair turns, people kept out, what operators did, messages to everybody, and figures."""
 
 
 def up(migrator, db):
@@ -29,4 +29,11 @@ def up(migrator, db):
     db.execute_sql("ALTER TABLE outbox DROP CONSTRAINT outbox_kind_check")
     db.execute_sql(
         "ALTER TABLE outbox ADD CONSTRAINT outbox_kind_check CHECK (kind IN ('card', 'notice', 'alert', 'broadcast'))"
+    )
+    db.execute_sql(
+        """CREATE TABLE metric_samples (
+            name text NOT NULL,
+            labels text NOT NULL,
+            value double precision NOT NULL,
+            PRIMARY KEY (name, labels))"""
     )

@@ -88,3 +88,9 @@ def policy_for(category: str) -> Policy:
     """The category's policy, or that of UNKNOWN."""
     load_plugins(__name__)
     return _policies.get(category) or _policies["UNKNOWN"]
+
+
+def categories() -> tuple[str, ...]:
+    """All there are, in alphabetical order."""
+    load_plugins(__name__)
+    return tuple(sorted(_policies))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from neurocards import attempts, clock, dispatch, jobs, key_health, maintenance, outages, outbox
+from neurocards import attempts, clock, dispatch, jobs, key_health, maintenance, metrics, outages, outbox, samples
 from neurocards.buttons import data
 from neurocards.db import db
 from neurocards.models import ApiKey, Job, Pause
@@ -216,6 +216,14 @@ def take_lead(play: Play) -> None:
     with play.points.armed():
         scheduler.beat()
         scheduler.tick()
+
+
+def save_figures(play: Play) -> None:
+    """A process adds what it has counted to the figures of all."""
+    _ = play.worker
+    metrics.VIDEOS.inc()
+    with play.points.armed():
+        samples.of_this_process.save()
 
 
 def prune(play: Play) -> None:

@@ -143,6 +143,7 @@ SCENARIOS: dict[str, Scenario] = {
     "credit": Scenario(acts.enrolled, sweep("look_at_credit"), (), credits={"one": 500.0, "two": 500.0}),
     "audit": Scenario(acts.all_free, sweep("audit_books"), ("done",) * _FIVE),
     "prune": Scenario(acts.long_done, acts.prune),
+    "figures": Scenario(acts.all_free, acts.save_figures, ("done",) * _FIVE),
     # telling
     "tell_card": Scenario(lambda play: play.order(), tell("card")),
     "tell_new_card": Scenario(lambda play: play.order(card=False), tell("card")),

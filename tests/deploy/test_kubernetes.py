@@ -113,7 +113,7 @@ def test_workers_grow_with_the_age_of_the_queue_as_far_as_connections_go():
 
 def test_outside_reaches_what_telegram_and_kie_call_and_nothing_else():
     [rule] = manifest("Ingress", "bot")["spec"]["rules"]
-    assert {path["path"] for path in rule["http"]["paths"]} == {"/telegram", "/kie/callback"}
+    assert {path["path"] for path in rule["http"]["paths"]} == {"/telegram/webhook", "/kie/callback"}
     assert rule["host"] == variables_of(FOLDER / "config.env")["PUBLIC_BASE_URL"].removeprefix("https://")
     # And inside, everything that is not named is refused
     closed = manifest("NetworkPolicy", "closed")["spec"]

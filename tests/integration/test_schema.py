@@ -32,6 +32,7 @@ TYPES = {
     "BIGINT": {"bigint"}, "INT": {"integer"}, "BIGSERIAL": {"bigint"}, "INTEGER": {"integer"}, "SMALLINT": {"smallint"},
     "TEXT": {"text"}, "BYTEA": {"bytea"}, "SERIAL": {"integer"},
     "BOOL": {"boolean"}, "BLOB": {"bytea"}, "UUID": {"uuid"}, "NUMERIC": {"numeric"}, "DECIMAL": {"numeric"}, "JSONB": {"jsonb"},
+    "DOUBLE PRECISION": {"double precision"}, "DOUBLE": {"double precision"},
     "DATETIME": {"timestamp with time zone"}, "TIMESTAMPTZ": {"timestamp with time zone", "ARRAY"},
 }  # fmt: skip
 

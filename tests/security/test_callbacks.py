@@ -212,6 +212,6 @@ def test_there_is_no_other_address_to_forge():
     def addresses(**settings: object) -> set[str]:
         return {str(rule) for rule in web.create(settings_with(**settings)).url_map.iter_rules()}
 
-    known = {"/queue_stats", "/healthz", "/readyz", "/kie/callback/<nonce>"}
+    known = {"/queue_stats", "/metrics", "/healthz", "/readyz", "/kie/callback/<nonce>"}
     assert addresses() == known
     assert addresses(bot_mode="webhook", webhook_secret_token="a-secret-of-16-or-more") == known | {web.WEBHOOK_PATH}

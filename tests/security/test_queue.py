@@ -71,7 +71,7 @@ def unfit() -> list[bytes]:
         message(options={"retries": 10**9, "max_retries": -1, "on_failure": "os.system", "pipe_target": {"actor_name": "x"}}),
         message("script", "neurocards_scripts", args=[10**18]), message("tell", args=[10**18]), message("check", args=[[1, 10**18, 1]]),
         message("deliver", options={"redis_message_id": None}), message("deliver", message_id=None),
-        message("deliver", options={"eta": 9e99}),
+        message("deliver", options={"eta": 9e99}), message(options={"update_id": "1"}), message(options={"update_id": -1}),
         message(options={"time_limit": "soon"}), message(options={"traceback": "x" * 10_000}), message(message_timestamp="yesterday"),
     ]  # fmt: skip
 

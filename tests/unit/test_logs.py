@@ -3,15 +3,22 @@
 import io
 import json
 import logging
+import os
+import platform
+import re
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import redirect_stdout
+from pathlib import Path
 
 import pytest
 import structlog
 
+from neurocards import app as application
 from neurocards import logs
+from tests.conftest import ROOT
 
 TOKEN = "123456789:AAaaBBbbCCccDDddEEeeFFffGGgghhh_-1"
 KEY = "kie/secret+key-0001"
@@ -107,3 +114,65 @@ def test_configuring_again_replaces_what_was_there(output, tmp_path):
     # Then there is one line, under the new name, in the new file
     assert json.loads(output.getvalue())["process"] == "bot"
     assert len((tmp_path / "bot.log").read_text(encoding="utf-8").splitlines()) == 1
+
+
+WRITING = """
+import logging, sys
+from neurocards import logs
+logs.MAX_FILE_BYTES = 4000
+logs.configure("worker-1", sys.argv[1], ())
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(100):
+    logging.getLogger("neurocards").info("line %s", number)
+"""
+
+
+def test_processes_of_one_name_rotate_files_of_their_own_and_lose_no_line(tmp_path):
+    # Given three processes of one worker instance, whose files are soon full
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITING, str(tmp_path)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        for _ in range(3)
+    ]
+    for process in processes:
+        assert b"ready" in process.stdout.readline()
+    # When all write at once
+    for process in processes:
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+    for process in processes:
+        with process:
+            process.communicate(timeout=30)
+    # Then each has its own files, several, with all of its lines
+    for name in ("worker-1", "worker-1.2", "worker-1.3"):
+        files = [path for path in tmp_path.iterdir() if re.fullmatch(rf"{name}\.log(\.\d)?", path.name)]
+        lines = [json.loads(line) for path in files for line in path.read_text().splitlines()]
+        assert len(files) > 2
+        assert {line["process"] for line in lines} == {name}
+        assert sorted(line["event"] for line in lines) == sorted(f"line {number}" for number in range(100))
+    # And the names are free for those that come after them
+    assert claimed_after(tmp_path) == "worker-1"
+
+
+def claimed_after(folder: Path) -> str:
+    file = logs.OwnFile(folder, "worker-1")
+    file.close()
+    return file.name_of_process
+
+
+@pytest.mark.parametrize(
+    ("given", "folder", "name"),
+    [("worker-7", "/logs", "worker-7"), ("worker-7", None, "worker-7"), (None, "/logs", "worker-1")],
+)
+def test_a_worker_is_called_as_its_service_says_or_by_its_file(monkeypatch, given, folder, name):
+    monkeypatch.delenv("WORKER_NAME", raising=False)
+    if given:
+        monkeypatch.setenv("WORKER_NAME", given)
+    assert application.worker_name(folder) == name
+
+
+def test_workers_without_files_are_told_apart_by_host_and_process(monkeypatch):
+    monkeypatch.delenv("WORKER_NAME", raising=False)
+    assert application.worker_name(None) == f"worker-{platform.node()}:{os.getpid()}"
