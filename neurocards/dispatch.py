@@ -35,13 +35,14 @@ class Kind:
     priority: int
 
 
-# actor name -> how it travels. The argument is a job's id; for check several, for tell an outbox row's.
+# actor name -> how it travels. The argument is a job's id; for check several, for tell and announce an outbox row's.
 MESSAGES = {
     "deliver": Kind("neurocards", 0),
     "tell": Kind("neurocards", 0),
     "check": Kind("neurocards", 10),
     "submit": Kind("neurocards", 20),
     "script": Kind("neurocards_scripts", 30),
+    "announce": Kind("neurocards", 40),
 }
 
 

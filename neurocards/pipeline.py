@@ -99,7 +99,7 @@ def submit(app: App, job: Job) -> None:
         first_check = forecast.render_time(model) * FIRST_CHECK
     with _blaming(lease.fingerprint):
         task_id = app.kie.create_task(lease.key, model, picture, job.prompt, _callback(app, attempt))
-    insistently(lambda: _keep_task(attempt, task_id))
+    insistently(lambda: _keep_task(attempt, task_id, app.settings.admins))
     insistently(lambda: _rendering(job, first_check))
 
 
@@ -111,11 +111,11 @@ def _waits_for_provider(app: App, job: Job) -> bool:
     return wait is not None
 
 
-def _keep_task(attempt: ProviderAttempt, task_id: str) -> None:
+def _keep_task(attempt: ProviderAttempt, task_id: str, admins: tuple[int, ...] = ()) -> None:
     # Apart from the move: should the claim be lost by now, the task's id must still be known.
     with db:
         attempts.accepted(attempt.id, task_id)
-        outages.over("kie")
+        outages.over("kie", admins)
 
 
 def _rendering(job: Job, first_check: float) -> None:
