@@ -31,12 +31,11 @@ def compose(talk: Talk, message: Message) -> None:
 
 def _text(message: Message) -> str:
     """What follows the command, else what was replied to; with its formatting, as HTML."""
-    typed = clean(message.html_text).partition(" ")[2].strip()
-    # A line break may stand behind the command, too.
-    head, _, below = clean(message.html_text).partition("\n")
-    typed = f"{head.partition(' ')[2]}\n{below}".strip() if below else typed
+    typed = clean(message.html_text).split(maxsplit=1)[1:]
     quoted = message.reply_to_message
-    return typed or (clean(quoted.html_text) if quoted is not None and quoted.content_type == "text" else "")
+    return (
+        typed[0] if typed else (clean(quoted.html_text) if quoted is not None and quoted.content_type == "text" else "")
+    )
 
 
 def pressed(talk: Talk, call: CallbackQuery, press: Press) -> None:

@@ -108,8 +108,7 @@ class Usage(Exception):
 
 
 def _arguments(command: str, message: Message) -> re.Match[str]:
-    rest = clean(message.text).partition(" ")[2].strip()
-    match = SHAPES[command].fullmatch(rest)
+    match = SHAPES[command].fullmatch("".join(clean(message.text).split(maxsplit=1)[1:]))
     if match is None:
         raise Usage(command)
     return match

@@ -79,7 +79,8 @@ def _why(job: Any) -> str:
 
 
 def _entry(entry: Any, language: str) -> Html:
-    values = {"amount": f"{entry.amount:+d}", "kind": entry.kind, "why": cut(entry.reason, 80)}
+    amount = f"{entry.amount:+d}".replace("-", "\u2212") if entry.amount else "0"
+    values = {"amount": amount, "kind": say(f"op-kind-{entry.kind}", language), "why": cut(entry.reason, 80)}
     return say("op-entry", language, time=moment(entry.created_at), **values)
 
 

@@ -22,7 +22,7 @@ _DAY = """SELECT
 _OUTBOX = """SELECT count(*), coalesce(extract(epoch FROM now() - min(due_at)), 0)::float FROM outbox
     WHERE sent_at IS NULL AND error IS NULL AND due_at <= now() AND kind <> 'broadcast'"""
 _INBOX = """SELECT count(*), coalesce(extract(epoch FROM now() - min(received_at)), 0)::float FROM inbox
-    WHERE handled_at IS NULL"""
+    WHERE handled_at IS NULL AND received_at < now() - interval '1 second'"""
 _PEOPLE = (
     """SELECT count(*), count(*) FILTER (WHERE reachable), count(*) FILTER (WHERE banned_at IS NOT NULL) FROM users"""
 )

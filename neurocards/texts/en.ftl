@@ -372,6 +372,11 @@ op-job-line = { $job } · { $time } · { $stage } { $why }
 op-entries = <b>Credits</b>
 op-entry = { $time } · { $amount } · { $kind } · { $why }
 
+op-kind-grant = grant
+op-kind-debit = taken for a video
+op-kind-capture = delivered
+op-kind-refund = refund
+
 op-job =
     🎬 <b>Job { $job }</b> · order #{ $order }, video { $number } of { $count }
     { $title }

@@ -373,6 +373,11 @@ op-job-line = { $job } · { $time } · { $stage } { $why }
 op-entries = <b>Кредиты</b>
 op-entry = { $time } · { $amount } · { $kind } · { $why }
 
+op-kind-grant = начисление
+op-kind-debit = списано за видео
+op-kind-capture = видео сдано
+op-kind-refund = возврат
+
 op-job =
     🎬 <b>Задание { $job }</b> · заказ №{ $order }, видео { $number } из { $count }
     { $title }
