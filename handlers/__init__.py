@@ -40,9 +40,9 @@ COMMANDS: dict[str, Callable[[Talk, Message], None]] = {
 
 
 def _admin(talk: Talk, message: Message) -> None:
+    operator.menu(talk, message)
     # Into their menu, too: when the bot started it may not have known their chat.
     talk.bot.set_my_commands(operators_commands(talk.language), scope=BotCommandScopeChat(talk.chat_id))
-    operator.menu(talk, message)
 
 
 # For everybody but operators these are commands that there are not.

@@ -11,7 +11,7 @@ from neurocards.overview import Overview
 from neurocards.texts import Html, cut, say, title
 
 # What fits beside everything else in one message.
-MOST_EVENTS, MOST_ATTEMPTS, MOST_KEYS = 6, 3, 12
+MOST_EVENTS, MOST_ATTEMPTS, MOST_KEYS = 6, 3, 10
 
 
 def stats(now: Overview, language: str) -> Screen:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from neurocards import clock
-from neurocards.buttons import Button, Rows, data
+from neurocards.buttons import BIGGEST_ID, Button, Rows, data
 from neurocards.jobs import state
 from neurocards.models import Job, LedgerEntry, Order
 from neurocards.orders import price
@@ -257,13 +257,19 @@ def _broadcast_over(payload: dict[str, Any], language: str) -> Html:
     return say(f"op-cast-{payload['state']}", language, cast=str(payload["broadcast"]), time=time, **values)
 
 
+def _row_id(value: object) -> int:
+    # A plugin's alert may carry anything under these names; groups have negative ids.
+    return value if isinstance(value, int) and 0 < value <= BIGGEST_ID else 0
+
+
 def _ways_to_act(what: str, payload: dict[str, Any], language: str) -> Rows:
     """A button to what it is about: the job, the person, the keys; the figures when it is about none of them."""
     row: list[Button] = []
-    if isinstance(payload.get("job"), int):
-        row.append((say("op-button-job", language, job=str(payload["job"])), data("op-job", payload["job"], "new")))
-    if isinstance(payload.get("user"), int) and payload["user"] > 0:
-        row.append((say("op-button-user", language), data("op-user", payload["user"], "new")))
+    job, user = (_row_id(payload.get(name)) for name in ("job", "user"))
+    if job:
+        row.append((say("op-button-job", language, job=str(job)), data("op-job", job, "new")))
+    if user:
+        row.append((say("op-button-user", language), data("op-user", user, "new")))
     if what in ABOUT_KEYS:
         row.append((say("op-button-keys", language), data("op-keys", "new")))
     return [row or [(say("op-button-stats", language), data("op-stats", "new"))]]

@@ -115,7 +115,9 @@ def waiting() -> int | None:
     """Messages that no worker has fetched yet; None when Redis can't be asked."""
     broker: Any = dramatiq.get_broker()
     try:
-        return sum(broker.client.llen(f"{broker.namespace}:{kind.queue}") for kind in set(MESSAGES.values()))
+        return sum(
+            broker.client.llen(f"{broker.namespace}:{queue}") for queue in {kind.queue for kind in MESSAGES.values()}
+        )
     except RedisError:
         return None
 

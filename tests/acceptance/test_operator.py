@@ -43,7 +43,7 @@ def test_figures_a_person_and_a_job_can_be_looked_at(boss, anna, rows):
     # When the operator looks at everything
     stats = boss.say("/stats")
     assert "Заказы принимаются" in stats.text and "Ключей в работе: 2 из 2" in stats.text
-    assert "На балансе 4 кредита" in boss.say(f"/user {anna.user.id}").text
+    assert "На балансе 4\u00a0кредита" in boss.say(f"/user {anna.user.id}").text
     # Then each screen leads to the next, and the code for support leads to the job
     shown = boss.tap(f"🔎 {job['id']}")
     assert f"Задание {job['id']}" in shown.text and "succeeded" in shown.text
@@ -54,7 +54,7 @@ def test_figures_a_person_and_a_job_can_be_looked_at(boss, anna, rows):
 def test_credits_are_given_with_a_yes_and_the_person_hears_of_it(boss, anna, rows):
     anna.say("/start")
     question = boss.say(f"/grant {anna.user.id} 3 оплата картой")
-    assert "Начислить 3 кредита" in question.text
+    assert "Начислить 3\u00a0кредита" in question.text
     # When the yes is pressed twice
     yes = question.buttons[0][0][1]
     assert press(boss.user, question, "Да")["text"] == "Готово"
@@ -141,6 +141,7 @@ def test_a_broadcast_is_stopped(boss, client, rows):
     # Then it is over at once, and nothing waits to be sent
     boss.user.wait("остановлена")
     assert rows("SELECT 1 FROM outbox WHERE kind = 'broadcast' AND sent_at IS NULL AND error IS NULL") == []
+    run(rows, "DELETE FROM pauses WHERE provider = 'broadcasts'")
 
 
 def test_an_alert_has_a_way_to_act(boss, anna):
