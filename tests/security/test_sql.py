@@ -19,6 +19,7 @@ RAW = {
     "keys.py",
     "leadership.py",
     "migrate.py",
+    "overview.py",
     "privileges.py",
     "reconciliation.py",
     "0001_initial.py",
