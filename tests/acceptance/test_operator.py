@@ -20,8 +20,10 @@ def system(tmp_path_factory: pytest.TempPathFactory, database_server: str, redis
 
 @pytest.fixture
 def boss(client, rows) -> Iterator[Customer]:
-    """The operator. After each test orders are taken and the books balance."""
+    """The operator. After each test nothing more is to be told them, orders are taken and the books balance."""
     yield Customer(client.user(id=OPERATOR, first_name="Оператор"))
+    untold = "SELECT 1 FROM outbox WHERE kind = 'alert' AND sent_at IS NULL AND error IS NULL"
+    eventually(lambda: rows(untold) == [])
     assert_balanced(rows)
     assert rows("SELECT 1 FROM pauses WHERE provider = 'orders'") == []
 
@@ -152,7 +154,8 @@ def test_an_alert_has_a_way_to_act(boss, anna):
     # When the operator presses the button under the alert
     boss.user.tap(alert, "Человек")
     # Then they see whom it was about, and the alert stays
-    boss.user.wait(f"{anna.user.id}")
+    card = boss.user.wait(lambda shown: "На балансе" in shown.text and str(anna.user.id) in shown.text, fresh=True)
+    assert card.id != alert.id
     assert any(shown.id == alert.id and shown.text == alert.text for shown in boss.user.chat())
 
 
