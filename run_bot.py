@@ -68,7 +68,7 @@ def run(settings: Settings, news: threading.Event, stop: threading.Event) -> Non
     handlers.register(bot, handlers.Context(settings))
     lanes = Lanes(partial(admit, Flood(), bot), partial(sorry, bot, settings))
     intake = make_intake(settings, bot, lanes, news)
-    threading.Thread(target=introduce, args=(bot,), name="commands", daemon=True).start()
+    threading.Thread(target=introduce, args=(bot, settings.admins), name="commands", daemon=True).start()
     threading.Thread(target=intake.run, name="intake", daemon=True).start()
     threading.Thread(target=count, args=(stop,), name="metrics", daemon=True).start()
     # A signal may reach another thread than this one: without a timeout the main thread could sleep through it.
@@ -134,16 +134,23 @@ def sorry(bot: telebot.TeleBot, settings: Settings, update: dict[str, Any], reas
     handlers.apologise(bot, update)
     # Without the database the alert is lost; the log has the whole story.
     with suppress(*db.Unreachable), db.db:
-        outbox.alert(settings.admins, "inbox_set_aside", update=update["update_id"], text=reason)
+        about = {"update": update["update_id"], "user": lane_of(update), "text": reason}
+        outbox.alert(settings.admins, "inbox_set_aside", **about)
 
 
-def introduce(bot: telebot.TeleBot) -> None:
-    """Sets the menu of commands; if that fails it is only logged."""
+def introduce(bot: telebot.TeleBot, admins: tuple[int, ...]) -> None:
+    """Sets the menu of commands, and that of each operator; if that fails it is only logged: /admin sets an operator's once more."""
+    _set_menu(bot, handlers.commands("ru"))
+    _set_menu(bot, handlers.commands("en"), language_code="en")
+    for admin in admins:
+        _set_menu(bot, handlers.operators_commands("ru"), scope=telebot.types.BotCommandScopeChat(admin))
+
+
+def _set_menu(bot: telebot.TeleBot, commands: list[telebot.types.BotCommand], **whose: Any) -> None:
     try:
-        telegram.translated(bot.set_my_commands, handlers.commands("ru"))
-        telegram.translated(bot.set_my_commands, handlers.commands("en"), language_code="en")
+        telegram.translated(bot.set_my_commands, commands, **whose)
     except ProviderError as error:
-        log.warning("the menu of commands was not set: %s", error)
+        log.warning("a menu of commands was not set: %s", error)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,6 @@ app = application.build(settings)
 broker = dispatch.make_broker(settings.redis_url.get_secret_value(), middleware.stack(app))
 dramatiq.set_broker(broker)
 
-from actors import check, deliver, script, submit, tell
+from actors import announce, check, deliver, script, submit, tell
 
-__all__ = ["broker", "check", "deliver", "script", "submit", "tell"]
+__all__ = ["announce", "broker", "check", "deliver", "script", "submit", "tell"]

@@ -4,21 +4,21 @@ A handler reads the update, calls `neurocards.orders` or `neurocards.drafts`, wh
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
 from telebot import TeleBot
 from telebot.apihelper import ApiTelegramException
 from telebot.custom_filters import StateFilter
-from telebot.types import BotCommand, CallbackQuery, Message
+from telebot.types import BotCommand, BotCommandScopeChat, CallbackQuery, Message
 from telebot.util import content_type_service
 
-from handlers import history, ordering, photos, start, unexpected, wizard
+from handlers import history, operator, ordering, photos, start, unexpected, wizard
 from handlers.states import Draft, Step
 from handlers.storage import DraftStorage
 from handlers.talk import Context, Talk
-from neurocards import buttons, orders
+from neurocards import buttons, operators, orders
 from neurocards.buttons import Press
 from neurocards.errors import ProviderError, StaleButton
 from neurocards.texts import say
@@ -37,6 +37,16 @@ COMMANDS: dict[str, Callable[[Talk, Message], None]] = {
     "help": start.show_help,
     "language": start.switch_language,
 }
+
+
+def _admin(talk: Talk, message: Message) -> None:
+    operator.menu(talk, message)
+    # Into their menu, too: when the bot started it may not have known their chat.
+    talk.bot.set_my_commands(operators_commands(talk.language), scope=BotCommandScopeChat(talk.chat_id))
+
+
+# For everybody but operators these are commands that there are not.
+OPERATORS_COMMANDS: dict[str, Callable[[Talk, Message], None]] = {"admin": _admin, **operator.COMMANDS}
 
 # First match answers.
 MESSAGES: tuple[tuple[Callable[[Talk, Message], None], dict[str, Any]], ...] = (
@@ -75,6 +85,10 @@ def register(bot: TeleBot, context: Context) -> None:
     bot.current_states = DraftStorage()
     bot.add_custom_filter(StateFilter(bot))
     bot.register_message_handler(start.in_group, func=_talk_of_a_group, pass_bot=True)
+    for name, command in OPERATORS_COMMANDS.items():
+        answer = partial(operator.refused, command=command)
+        theirs = {"commands": [name], "func": partial(_is_operators, context)}
+        bot.register_message_handler(_in_talk(answer, context), chat_types=["private"], pass_bot=True, **theirs)
     for handler, filters in MESSAGES:
         bot.register_message_handler(_in_talk(handler, context), chat_types=["private"], pass_bot=True, **filters)
     bot.register_edited_message_handler(_in_talk(unexpected.edited, context), chat_types=["private"], pass_bot=True)
@@ -86,6 +100,10 @@ def _talk_of_a_group(message: Message) -> bool:
     return message.chat.type in ("group", "supergroup") and message.content_type not in content_type_service
 
 
+def _is_operators(context: Context, message: Message) -> bool:
+    return message.from_user is not None and message.from_user.id in context.settings.admins
+
+
 def _in_talk(handler: Handler, context: Context) -> Callable[[Any, TeleBot], None]:
     return partial(_answer, handler, context)
 
@@ -93,7 +111,10 @@ def _in_talk(handler: Handler, context: Context) -> Callable[[Any, TeleBot], Non
 def _answer(handler: Handler, context: Context, update: Message | CallbackQuery, bot: TeleBot) -> None:
     talk = Talk.begin(update, bot, context)
     try:
-        handler(talk, update)
+        if talk.barred:
+            _turn_away(talk, update)
+        else:
+            handler(talk, update)
     except ApiTelegramException as error:
         if error.error_code != 403:
             raise
@@ -101,11 +122,20 @@ def _answer(handler: Handler, context: Context, update: Message | CallbackQuery,
         orders.set_reachable(talk.user_id, False)
 
 
+def _turn_away(talk: Talk, update: Message | CallbackQuery) -> None:
+    """Whoever is kept out is told so once, and not heard otherwise."""
+    operators.turn_away(talk.user_id)
+    if isinstance(update, CallbackQuery):
+        talk.answer(update)
+
+
 def pressed(talk: Talk, call: CallbackQuery) -> None:
     """A button: read strictly, matched with its draft, answered. One out of date says so and changes nothing."""
     press = buttons.parse(call.data)
-    if press is None:
+    if press is None or (press.action in operator.BUTTONS and not _from_operator(talk, call)):
         unexpected.unknown_button(talk, call)
+    elif press.action in operator.BUTTONS:
+        operator.pressed(talk, call, press)
     elif press.action in OF_DRAFT:
         _pressed_of_draft(talk, call, press)
     else:
@@ -113,6 +143,12 @@ def pressed(talk: Talk, call: CallbackQuery) -> None:
             OTHERS[press.action](talk, call, press)
         except StaleButton:
             talk.answer(call, "toast-stale-order", alert=True)
+
+
+def _from_operator(talk: Talk, call: CallbackQuery) -> bool:
+    """Whether an operator presses it in their private chat: anybody can forge the data, and an operator may be one no more."""
+    private = call.message is not None and call.message.chat.id == talk.user_id
+    return private and talk.user_id in talk.context.settings.admins
 
 
 def _pressed_of_draft(talk: Talk, call: CallbackQuery, press: Press) -> None:
@@ -126,7 +162,16 @@ def _pressed_of_draft(talk: Talk, call: CallbackQuery, press: Press) -> None:
 
 def commands(language: str) -> list[BotCommand]:
     """The menu of commands for setMyCommands."""
-    return [BotCommand(name, say(f"command-{name}", language)) for name in COMMANDS]
+    return _menu(COMMANDS, language)
+
+
+def operators_commands(language: str) -> list[BotCommand]:
+    """The menu of an operator, who is a customer too."""
+    return _menu((*OPERATORS_COMMANDS, *COMMANDS), language)
+
+
+def _menu(names: Iterable[str], language: str) -> list[BotCommand]:
+    return [BotCommand(name, say(f"command-{name}", language)) for name in names]
 
 
 def apologise(bot: TeleBot, update: dict[str, Any]) -> None:

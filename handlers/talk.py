@@ -33,7 +33,8 @@ class Context:
 
 @dataclass
 class Talk:
-    """A turn in a private chat. `new` is true when this person was never seen before; `credits` are those at its start."""
+    """A turn in a private chat. `new` is true when this person was never seen before; `credits` are those at its start; `barred`: an
+    operator keeps this person out."""
 
     bot: TeleBot
     context: Context
@@ -42,6 +43,7 @@ class Talk:
     language: str
     credits: int
     new: bool
+    barred: bool = False
 
     @classmethod
     def begin(cls, update: Message | CallbackQuery, bot: TeleBot, context: Context) -> "Talk":
@@ -49,7 +51,8 @@ class Talk:
         person = update.from_user
         name, gift = clean(person.first_name), context.settings.welcome_credits
         met = orders.meet(person.id, name, person.language_code, gift)
-        return cls(bot, context, person.id, person.id, met.user.language, met.user.credits, met.new)
+        barred = met.user.banned_at is not None
+        return cls(bot, context, person.id, person.id, met.user.language, met.user.credits, met.new, barred)
 
     def say(self, key: str, **values: str | int) -> Html:
         """A text in the person's language."""

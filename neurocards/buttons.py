@@ -17,9 +17,14 @@ BIGGEST_ID = 2**63 - 1  # PostgreSQL's bigint; beyond it a forged id would be an
 COUNTS = (1, 3, 5)
 TEMPLATES = ("ugc", "ad", "own")
 CHIPS = ("lively", "calm", "closeup", "home", "outdoors", "nopeople")
+# An operator's screen opens in a message of its own, or in place of the one under the button.
+PLACES = ("new", "same")
+GIFTS = (1, 5)
+CASTS = ("test", "start", "drop", "stop", "look")
 STEPS = ("photo", "description", "template", "wishes", "prompt", "count", "confirm")
 
 _ID = r"[1-9][0-9]{0,18}"
+_PRINT = r"[0-9a-f]{8}"
 
 
 def _one_of(*words: object) -> str:
@@ -49,6 +54,21 @@ GRAMMAR: dict[str, tuple[str, ...]] = {
     "older": (_ID,),  # than this job
     "newest": (),
     "new": (),
+    # of operators; whether it is one who presses is looked at again
+    "op-stats": (_one_of(*PLACES),),
+    "op-keys": (_one_of(*PLACES),),
+    "op-user": (_ID, _one_of(*PLACES)),
+    "op-job": (_ID, _one_of(*PLACES)),
+    "op-give": (_ID, _one_of(*GIFTS)),  # to a person
+    "op-bar": (_ID, "0|1"),  # a person: keep out or let in
+    "op-hurry": (_ID,),  # a job
+    "op-refund": (_ID,),
+    "op-yes": (_ID,),  # to what was asked
+    "op-no": (_ID,),
+    "op-orders": ("0|1",),  # take them or not
+    "op-lock": (_PRINT,),
+    "op-release": (_PRINT,),
+    "op-cast": (_ID, _one_of(*CASTS)),  # a broadcast
 }
 _SHAPES = {
     action: re.compile(":".join((VERSION, action, *(f"({argument})" for argument in arguments))))

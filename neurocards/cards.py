@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from neurocards import clock
-from neurocards.buttons import Button, Rows, data
+from neurocards.buttons import BIGGEST_ID, Button, Rows, data
 from neurocards.jobs import state
 from neurocards.models import Job, LedgerEntry, Order
 from neurocards.orders import price
@@ -29,8 +29,11 @@ REMEDIES: dict[str, tuple[str, ...]] = {
     "user": ("rephoto", "wishes"),
 }
 # Failures that may pass: the same order once more.
-PASSING_SUBTYPES = ("deadline", "maintenance", "image_unreachable")
+PASSING_SUBTYPES = ("deadline", "maintenance", "image_unreachable", "operator")
 PASSING = ("billing", "rate_limit", "temporary", "configuration", "unknown", *PASSING_SUBTYPES)
+
+# Alerts that an operator answers at the keys.
+ABOUT_KEYS = ("key_quarantined", "no_key_left", "low_credit", "billing")
 
 # Customers sell in Russia; Moscow has kept one offset since 2014.
 MOSCOW = timezone(timedelta(hours=3))
@@ -225,13 +228,48 @@ def _day(moment: datetime) -> str:
     return moment.astimezone(MOSCOW).strftime("%d.%m.%Y")
 
 
-def alert(payload: dict[str, Any]) -> str:
-    """What an operator is told, in Russian: the headline of `payload["what"]`, then every other value by name."""
+def notice(payload: dict[str, Any], language: str, support: str) -> Html:
+    """What a person is told beside their orders: credits that an operator gave, or that they are kept out."""
+    values = {name: value for name, value in payload.items() if name != "what"}
+    # every text may name the support contact; those that don't ignore it
+    return say(f"notice-{payload['what']}", language, support=support, **values)
+
+
+def alert(payload: dict[str, Any], language: str = "ru") -> Screen:
+    """What an operator is told: the headline of `payload["what"]`, every other value by name, and the way to act."""
     what = str(payload.get("what", "?"))
+    if what == "broadcast_over":
+        return Screen(_broadcast_over(payload, language))
     try:
-        headline = say(f"alert-{what}", "ru")
+        headline = say(f"alert-{what}", language)
     except LookupError:
         # A plugin may bring an alert of its own; its name is better than silence.
-        headline = say("alert-other", "ru", what=cut(what, 100))
+        headline = say("alert-other", language, what=cut(what, 100))
     details = [(name, cut(str(value), 400)) for name, value in payload.items() if name != "what"]
-    return "\n".join([headline, *(say("alert-detail", "ru", name=name, value=value) for name, value in details[:8])])
+    lines = [headline, *(say("alert-detail", language, name=name, value=value) for name, value in details[:8])]
+    return Screen("\n".join(lines), _ways_to_act(what, payload, language))
+
+
+def _broadcast_over(payload: dict[str, Any], language: str) -> Html:
+    seconds = int(payload["seconds"])
+    values = {name: payload[name] for name in ("people", "sent", "blocked", "failed")}
+    time = f"{seconds // 60}:{seconds % 60:02}"
+    return say(f"op-cast-{payload['state']}", language, cast=str(payload["broadcast"]), time=time, **values)
+
+
+def _row_id(value: object) -> int:
+    # A plugin's alert may carry anything under these names; groups have negative ids.
+    return value if isinstance(value, int) and 0 < value <= BIGGEST_ID else 0
+
+
+def _ways_to_act(what: str, payload: dict[str, Any], language: str) -> Rows:
+    """A button to what it is about: the job, the person, the keys; the figures when it is about none of them."""
+    row: list[Button] = []
+    job, user = (_row_id(payload.get(name)) for name in ("job", "user"))
+    if job:
+        row.append((say("op-button-job", language, job=str(job)), data("op-job", job, "new")))
+    if user:
+        row.append((say("op-button-user", language), data("op-user", user, "new")))
+    if what in ABOUT_KEYS:
+        row.append((say("op-button-keys", language), data("op-keys", "new")))
+    return [row or [(say("op-button-stats", language), data("op-stats", "new"))]]

@@ -3,12 +3,12 @@
 import logging
 import random
 
-from neurocards import cards, forecast, ledger, outbox
+from neurocards import broadcasts, cards, forecast, ledger, outbox
 from neurocards.app import App
 from neurocards.classifiers import classify
 from neurocards.db import db
 from neurocards.errors import ProviderError
-from neurocards.models import Job, Order, Outgoing, User
+from neurocards.models import Broadcast, Job, Order, Outgoing, User
 
 log = logging.getLogger(__name__)
 
@@ -38,10 +38,12 @@ def _put_off(row: Outgoing, error: ProviderError) -> None:
             outbox.sent(row)
         elif failure.category == "UNREACHABLE":
             User.update(reachable=False).where(User.id == row.chat_id).execute()
-            outbox.drop(row, failure.text)
+            outbox.drop(row, f"{outbox.UNREACHABLE}{failure.text}")
         elif failure.category in ("RATE_LIMIT", "TEMPORARY"):
             pause = min(2.0**row.attempts, LONGEST_PAUSE) * random.uniform(1, 2)  # noqa: S311  jitter
             outbox.postpone(row, max(failure.retry_after or 0.0, pause))
+            if row.kind == "broadcast" and failure.category == "RATE_LIMIT":
+                broadcasts.rest(max(failure.retry_after or 0.0, pause))
         else:
             log.error("%s can't be told: %s", row.key, error)
             outbox.drop(row, failure.text)
@@ -68,6 +70,9 @@ def _card(app: App, row: Outgoing) -> None:
 
 
 def _notice(app: App, row: Outgoing) -> None:
+    if "job" not in row.payload:
+        _greeting(app, row)
+        return
     with db:
         job = Job.get_by_id(row.payload["job"])
         order, user = Order.get_by_id(job.order_id), User.get_by_id(job.user_id)
@@ -79,8 +84,26 @@ def _notice(app: App, row: Outgoing) -> None:
     app.telegram.send_text(order.chat_id, screen.text, screen.buttons)
 
 
+def _greeting(app: App, row: Outgoing) -> None:
+    """A notice that is about no job, such as of credits granted."""
+    text = cards.notice(row.payload, _language(row.chat_id), app.settings.support_contact)
+    app.telegram.send_text(row.chat_id, text, [])
+
+
 def _alert(app: App, row: Outgoing) -> None:
-    app.telegram.send_text(row.chat_id, cards.alert(row.payload), [])
+    screen = cards.alert(row.payload, _language(row.chat_id))
+    app.telegram.send_text(row.chat_id, screen.text, screen.buttons)
 
 
-_TELL = {"card": _card, "notice": _notice, "alert": _alert}
+def _broadcast(app: App, row: Outgoing) -> None:
+    with db:
+        text = Broadcast.get_by_id(row.broadcast_id).text
+    app.telegram.send_text(row.chat_id, text, [])
+
+
+def _language(user_id: int) -> str:
+    with db:
+        return User.select(User.language).where(User.id == user_id).scalar() or "ru"
+
+
+_TELL = {"card": _card, "notice": _notice, "alert": _alert, "broadcast": _broadcast}

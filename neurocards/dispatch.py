@@ -36,13 +36,14 @@ class Kind:
     priority: int
 
 
-# actor name -> how it travels. The argument is a job's id; for check several, for tell an outbox row's.
+# actor name -> how it travels. The argument is a job's id; for check several, for tell and announce an outbox row's.
 MESSAGES = {
     "deliver": Kind("neurocards", 0),
     "tell": Kind("neurocards", 0),
     "check": Kind("neurocards", 10),
     "submit": Kind("neurocards", 20),
     "script": Kind("neurocards_scripts", 30),
+    "announce": Kind("neurocards", 40),
 }
 
 
@@ -134,7 +135,9 @@ def waiting() -> int | None:
     """Messages that no worker has fetched yet; None when Redis can't be asked."""
     broker: Any = dramatiq.get_broker()
     try:
-        return sum(broker.client.llen(f"{broker.namespace}:{kind.queue}") for kind in set(MESSAGES.values()))
+        return sum(
+            broker.client.llen(f"{broker.namespace}:{queue}") for queue in {kind.queue for kind in MESSAGES.values()}
+        )
     except RedisError:
         return None
 

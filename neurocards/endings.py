@@ -14,10 +14,13 @@ def delivered(job: Job, file_id: str | None, reason: str = "delivered") -> None:
         outbox.redraw_card(job.order_id)
 
 
-def give_up(job: Job, failure: Failure, reason: str) -> None:
-    """Fails the job, claimed or not, returns the credit, and tells the customer; within the caller's transaction."""
-    jobs.fail(job, reason, failure.category, failure.subtype)
-    ledger.refund(job.id, f"{failure.category} {failure.subtype}".strip(), job.claimed_by or "scheduler")
+def give_up(job: Job, failure: Failure, reason: str, actor: str | None = None) -> None:
+    """Fails the job, claimed or not, returns the credit, and tells the customer; within the caller's transaction.
+
+    `actor` is who decided that, when it was neither the job's worker nor the scheduler.
+    """
+    jobs.fail(job, reason, failure.category, failure.subtype, actor)
+    ledger.refund(job.id, f"{failure.category} {failure.subtype}".strip(), actor or job.claimed_by or "scheduler")
     order = Order.get_by_id(job.order_id)
     outbox.notify(job.id, order.chat_id, "failed")
     outbox.redraw_card(order)

@@ -7,6 +7,7 @@
     ├── LostClaim                   the job moved on without us; whatever we held is void
     ├── BadPhoto                    a picture we can't take; carries the reason's name
     ├── BadVideo                    a result that is no video Telegram would play
+    ├── DeedRefused                 what an operator wanted can't be done
     └── OrderRefused                an order that can't be taken
         ├── NotEnoughCredits
         ├── TooManyOpen             this person has as much in the works as one may
@@ -91,6 +92,15 @@ class BadPhoto(NeurocardsError):
 
 class BadVideo(NeurocardsError):
     """The text says what was wrong: too large, too slow, empty, not a video."""
+
+
+class DeedRefused(NeurocardsError):
+    """What an operator wanted can't be done, and nothing was. `reason` names the text, `values` are put into it."""
+
+    def __init__(self, reason: str, **values: int) -> None:
+        super().__init__(f"{reason} {values or ''}".strip())
+        self.reason = reason
+        self.values = values
 
 
 class OrderRefused(NeurocardsError):

@@ -162,10 +162,11 @@ def finish(job: Job, reason: str, file_id: str | None = None) -> None:
     _move(job, _held(job), ("done", None), reason, finished_at=NOW, file_id=file_id)
 
 
-def fail(job: Job, reason: str, category: str, subtype: str = "") -> None:
+def fail(job: Job, reason: str, category: str, subtype: str = "", actor: str | None = None) -> None:
     """Gives the job up, claimed or not. The caller refunds the debit in the same transaction."""
     guard = _held(job) if job.claim_token else _untouched(job)
-    _move(job, guard, ("failed", None), reason, finished_at=NOW, failure_category=category, failure_subtype=subtype)
+    why = {"failure_category": category, "failure_subtype": subtype}
+    _move(job, guard, ("failed", None), reason, actor, finished_at=NOW, **why)
 
 
 def cancel(job: Job, reason: str, actor: str) -> None:
@@ -223,6 +224,12 @@ def _record(job_id: int, start: _Place, to: _Place, reason: str, actor: str, *, 
         log.info("job %s: %s > %s: %s", job_id, before, after, reason, extra={"job_id": job_id, "stage": after})
 
     db.after_commit(committed)
+
+
+def hurry(job_id: int) -> bool:
+    """Makes an open job that nobody has claimed due now; False when it is not such a one. Not a move."""
+    free = (Job.id == job_id) & Job.status.in_(OPEN) & Job.claim_token.is_null()
+    return bool(Job.update(due_at=NOW, woken_at=None).where(free).execute())
 
 
 def wake_due(stage: str | None, limit: int, lease: float) -> list[int]:

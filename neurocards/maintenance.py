@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from peewee import Expression, fn
 
-from neurocards import attempts, audit, clock, dispatch, endings, jobs, key_health, liveness, outbox
+from neurocards import attempts, audit, broadcasts, clock, dispatch, endings, jobs, key_health, liveness, outbox
 from neurocards.app import App
 from neurocards.classifiers import classify
 from neurocards.db import Unreachable, db
@@ -30,6 +30,8 @@ CHECKS_A_SECOND = 8
 BATCH = 500
 # Messages for scripts that may wait in Redis, for each worker process: enough for its threads to have no pause.
 SCRIPTS_AHEAD = 16
+# Nothing waits so long to be answered or told while all is well (real seconds).
+STUCK_AFTER, STUCK_ATTEMPTS = 600.0, 10
 # KIE's credits, half a cent each: a couple of dozen videos of the cheaper models.
 LOW_CREDIT = 1000.0
 
@@ -65,6 +67,7 @@ def wake(app: App, tick: float) -> None:
         polls = CHECKS_A_SECOND * len(app.settings.kie_keys) * clock.unscaled(tick)
         renders = jobs.wake_due("render", max(1, int(polls)), lease)
         ready += [("tell", row_id) for row_id in outbox.wake_due(BATCH, lease)]
+        ready += [("announce", row_id) for row_id in broadcasts.wake_due(tick, lease)]
     for name, row_id in ready:
         if not dispatch.send(name, row_id):
             return
@@ -202,6 +205,20 @@ def audit_books(app: App) -> None:
         promise = f"{violation.invariant.name}: {violation.invariant.promise}"
         with db:
             outbox.alert(app.settings.admins, about, promise=promise, ids=", ".join(map(str, violation.ids)))
+
+
+def watch(app: App) -> None:
+    """Tells operators of rows that don't move though they should: nobody answers people, or nobody tells them of their orders."""
+    late = clock.in_real(-STUCK_AFTER)
+    unanswered = InboxUpdate.handled_at.is_null() & (InboxUpdate.received_at < late)
+    untold = Outgoing.sent_at.is_null() & Outgoing.error.is_null() & Outgoing.broadcast.is_null()
+    with db:
+        # One that is put off again and again is stuck as well.
+        untold &= (Outgoing.due_at < late) | (Outgoing.attempts > STUCK_ATTEMPTS)
+        stuck = {"inbox": InboxUpdate.select().where(unanswered), "outbox": Outgoing.select().where(untold)}
+        for table, rows in stuck.items():
+            if count := rows.count():
+                outbox.alert(app.settings.admins, f"stuck_rows:{table}", table=table, rows=count)
 
 
 def prune() -> None:

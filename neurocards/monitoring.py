@@ -24,15 +24,26 @@ def queue_stats(workers_configured: int | None) -> dict[str, Any]:
     }
 
 
+ADVICE = {
+    "many": "add 5-10 workers: more than 50 jobs are queued",
+    "some": "add 2-3 workers: more than 10 jobs are queued",
+    "slow": "add workers: jobs wait longer than 5 minutes",
+    "none": "enough workers",
+}
+
+
 def advice(queued: int, wait_minutes: float) -> str:
     """How many workers to add, by the specification's thresholds."""
+    return ADVICE[shortage(queued, wait_minutes)]
+
+
+def shortage(queued: int, wait_minutes: float) -> str:
+    """How badly workers are missing: a key of ADVICE."""
     if queued > 50:
-        return "add 5-10 workers: more than 50 jobs are queued"
+        return "many"
     if queued > 10:
-        return "add 2-3 workers: more than 10 jobs are queued"
-    if wait_minutes > 5:
-        return "add workers: jobs wait longer than 5 minutes"
-    return "enough workers"
+        return "some"
+    return "slow" if wait_minutes > 5 else "none"
 
 
 def _counts() -> tuple[int, int, float | None]:

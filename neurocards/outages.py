@@ -23,10 +23,12 @@ def pause(provider: str, reason: str) -> None:
     Pause.insert(row).on_conflict(conflict_target=[Pause.provider], preserve=[Pause.reason, Pause.until]).execute()
 
 
-def over(provider: str) -> None:
-    """The provider took a task: whoever waits for it is due now."""
-    if Pause.delete().where(Pause.provider == provider).execute():
-        Job.update(due_at=NOW).where(Job.held_at.is_null(False) & Job.claim_token.is_null()).execute()
+def over(provider: str, admins: tuple[int, ...] = ()) -> None:
+    """The provider took a task: whoever waits for it is due now, and operators who heard of the outage hear of its end."""
+    if not Pause.delete().where(Pause.provider == provider).execute():
+        return
+    if held := Job.update(due_at=NOW).where(Job.held_at.is_null(False) & Job.claim_token.is_null()).execute():
+        outbox.alert(admins, f"provider_up:{provider}", provider=provider, jobs=held)
 
 
 def wait(job: Job, provider: str) -> Wait | None:

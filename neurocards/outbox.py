@@ -1,6 +1,7 @@
 """What people must be told, committed with the change it tells of and sent at least once.
 
-Three kinds: a card to redraw (asked for again while it waits: still one row), a notice to a person, an alert to an operator.
+Four kinds: a card to redraw (asked for again while it waits: still one row), a notice to a person, an alert to an operator, a
+broadcast's copy for one person (`neurocards.broadcasts`).
 """
 
 from datetime import UTC, datetime
@@ -15,6 +16,8 @@ from neurocards.models import NOW, Order, Outgoing
 CARD_PAUSE = 3.0
 # A row taken by somebody who then died is taken again after this (real seconds).
 LEASE = 60.0
+# What the reason begins with when somebody can't be reached.
+UNREACHABLE = "unreachable: "
 # With pauses that grow to minutes this is an outage of many hours; it also ends a row that kills whoever tells it.
 MAX_ATTEMPTS = 100
 
@@ -59,11 +62,18 @@ def _open() -> Expression:
     return untold & (Outgoing.due_at <= NOW) & free
 
 
-def wake_due(limit: int, lease: float) -> list[int]:
-    """Ids of rows to be sent now, marked as woken; one woken less than `lease` real seconds ago is left alone."""
+def wake_due(limit: int, lease: float, broadcasts: bool = False) -> list[int]:
+    """Ids of rows to be sent now, marked as woken; one woken less than `lease` real seconds ago is left alone.
+
+    Copies of `broadcasts` are asked for apart: they never stand before anything else.
+    """
     due = (
         Outgoing.select(Outgoing.id)
-        .where(_open() & (Outgoing.woken_at.is_null() | (Outgoing.woken_at < clock.in_real(-lease))))
+        .where(
+            _open()
+            & Outgoing.broadcast.is_null(not broadcasts)
+            & (Outgoing.woken_at.is_null() | (Outgoing.woken_at < clock.in_real(-lease)))
+        )
         .order_by(Outgoing.due_at)
         .limit(limit)
         .for_update("FOR UPDATE SKIP LOCKED")
@@ -94,7 +104,8 @@ def postpone(row: Outgoing, seconds: float) -> None:
     """Not told: once more in `seconds` of real time."""
     error = "gave up" if row.attempts >= MAX_ATTEMPTS else None
     later = {"due_at": clock.in_real(seconds), "woken_at": None, "taken_until": None, "error": error}
-    Outgoing.update(later).where(Outgoing.id == row.id).execute()
+    # One that was given up meanwhile, such as by the stop of its broadcast, stays so.
+    Outgoing.update(later).where((Outgoing.id == row.id) & Outgoing.error.is_null()).execute()
 
 
 def drop(row: Outgoing, reason: str) -> None:

@@ -108,7 +108,7 @@ def submit(app: App, job: Job) -> None:
         first_check = forecast.render_time(model) * FIRST_CHECK
     with _blaming(lease.fingerprint):
         task_id = app.kie.create_task(lease.key, model, picture, job.prompt, _callback(app, attempt))
-    if insistently(lambda: _accepted(job, attempt, task_id, first_check)):
+    if insistently(lambda: _accepted(app, job, attempt, task_id, first_check)):
         dispatch.send("check", [job.id])
 
 
@@ -120,14 +120,14 @@ def _waits_for_provider(app: App, job: Job) -> bool:
     return wait is not None
 
 
-def _accepted(job: Job, attempt: ProviderAttempt, task_id: str, first_check: float) -> bool:
+def _accepted(app: App, job: Job, attempt: ProviderAttempt, task_id: str, first_check: float) -> bool:
     """Notes the task and moves on; whether its callback was here before us, so that it has to be looked at now.
 
     One transaction: a callback comes before it or after it, and in between there is nothing for it to miss.
     """
     with db:
         held = jobs.holds(job)
-        called_back = not _keep_task(attempt, task_id)
+        called_back = not _keep_task(attempt, task_id, app.settings.admins)
         if held:
             _rendering(job, None if called_back else first_check)
     # Should the claim be lost by now, the task's id is known all the same.
@@ -136,9 +136,9 @@ def _accepted(job: Job, attempt: ProviderAttempt, task_id: str, first_check: flo
     return called_back
 
 
-def _keep_task(attempt: ProviderAttempt, task_id: str) -> bool:
+def _keep_task(attempt: ProviderAttempt, task_id: str, admins: tuple[int, ...] = ()) -> bool:
     with db:
-        outages.over("kie")
+        outages.over("kie", admins)
         return attempts.accepted(attempt.id, task_id)
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from apscheduler.schedulers.background import BackgroundScheduler
 from peewee import PeeweeException
 
-from neurocards import clock, liveness, maintenance, privileges, samples
+from neurocards import broadcasts, clock, liveness, maintenance, privileges, samples
 from neurocards.app import App
 from neurocards.db import in_a_line
 from neurocards.leadership import LEADER, Lock
@@ -28,6 +28,8 @@ STEADY_AFTER = 2 * liveness.BEAT_EVERY
 PRUNE_EVERY = 3600.0
 # Nothing waits for this: each look is at one key (real seconds).
 CREDIT_LOOK = 10.0
+# How often rows are looked for that don't move though they should (real seconds).
+WATCH_EVERY = 60.0
 # At night in Moscow (hour, UTC).
 AUDIT_AT = 1
 
@@ -54,6 +56,7 @@ class Scheduler:
         self._every(ADMIT, self._if_leading(lambda: maintenance.admit(self._app)), "admit")
         self._every(tick, self._if_leading(lambda: maintenance.probe(self._app)), "probe")
         self._every(CREDIT_LOOK, self._if_leading(lambda: maintenance.look_at_credit(self._app)), "credit")
+        self._every(WATCH_EVERY, self._if_leading(lambda: maintenance.watch(self._app)), "watch")
         self._every(PRUNE_EVERY, self._if_leading(maintenance.prune), "prune")
         nightly = self._if_leading(lambda: maintenance.audit_books(self._app))
         self._jobs.add_job(_guarded(nightly, "audit"), "cron", hour=AUDIT_AT, id="audit")
@@ -87,6 +90,7 @@ class Scheduler:
         if now - self._steady_since > STEADY_AFTER:
             maintenance.reclaim(self._app)
         maintenance.expire(self._app)
+        broadcasts.finish()
 
     def _if_leading(self, task: Callable[[], None]) -> Callable[[], None]:
         return lambda: task() if self._leading else None

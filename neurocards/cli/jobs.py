@@ -6,9 +6,11 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from neurocards import db
+from neurocards import db, lookup
 from neurocards.cli.terminal import connect, console
-from neurocards.models import Job, JobEvent, LedgerEntry, Order, ProviderAttempt
+from neurocards.errors import DeedRefused
+from neurocards.lookup import Story
+from neurocards.models import Job
 
 cli = typer.Typer(help="Look at jobs.", no_args_is_help=True)
 
@@ -48,44 +50,38 @@ def list_jobs(
 def show_job(job_id: int) -> None:
     """Show one job with its events, attempts and money."""
     connect()
-    with db.db:
-        job = Job.get_or_none(Job.id == job_id)
-        if job is None:
-            sys.stderr.write(f"there is no job {job_id}\n")
-            raise typer.Exit(1)
-        console.print(
-            f"job {job.id}, order {job.order_id}, user {job.user_id}: {job.status} {job.stage or ''}, due {job.due_at:%H:%M:%S}"
-        )
-        console.print(f"product: {Order.get_by_id(job.order_id).description}", markup=False)
-        console.print(_events(job_id), _attempts(job_id), _money(job_id))
+    try:
+        story = lookup.story(job_id)
+    except DeedRefused:
+        sys.stderr.write(f"there is no job {job_id}\n")
+        raise typer.Exit(1) from None
+    job = story.job
+    console.print(
+        f"job {job.id}, order {job.order_id}, user {job.user_id}: {job.status} {job.stage or ''}, due {job.due_at:%H:%M:%S}"
+    )
+    console.print(f"product: {story.order.description}", markup=False)
+    console.print(_events(story), _attempts(story), _money(story))
 
 
-def _events(job_id: int) -> Table:
+def _events(story: Story) -> Table:
     table = Table("at", "from", "to", "reason", "by", title="events")
-    for event in JobEvent.select().where(JobEvent.job == job_id).order_by(JobEvent.id):
+    for event in story.events:
         moved = (event.from_stage or event.from_status or "", event.to_stage or event.to_status)
         table.add_row(f"{event.at:%H:%M:%S.%f}"[:-3], *moved, event.reason, event.actor)
     return table
 
 
-def _attempts(job_id: int) -> Table:
+def _attempts(story: Story) -> Table:
     table = Table("n", "model", "key", "state", "task", "checks", "error", title="provider attempts")
-    for attempt in ProviderAttempt.select().where(ProviderAttempt.job == job_id).order_by(ProviderAttempt.n):
-        row = (
-            attempt.n,
-            attempt.model,
-            attempt.key,
-            attempt.state,
-            attempt.task_id or "",
-            attempt.checks,
-            attempt.error or "",
-        )
+    for attempt in story.attempts:
+        made = (attempt.n, attempt.model, attempt.key, attempt.state)
+        row = (*made, attempt.task_id or "", attempt.checks, attempt.error or "")
         table.add_row(*map(str, row))
     return table
 
 
-def _money(job_id: int) -> Table:
+def _money(story: Story) -> Table:
     table = Table("at", "kind", "credits", "reason", "by", title="money")
-    for entry in LedgerEntry.select().where(LedgerEntry.job == job_id).order_by(LedgerEntry.id):
+    for entry in story.entries:
         table.add_row(f"{entry.created_at:%H:%M:%S}", entry.kind, f"{entry.amount:+d}", entry.reason, entry.actor)
     return table

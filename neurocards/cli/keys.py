@@ -8,7 +8,7 @@ import typer
 from rich.live import Live
 from rich.table import Table
 
-from neurocards import db, key_health, keys
+from neurocards import db, keys, operators
 from neurocards.cli.terminal import connect, console
 
 cli = typer.Typer(help="Show the provider's keys, live in a terminal; release or quarantine one.")
@@ -37,7 +37,7 @@ def show(context: typer.Context, once: Annotated[bool, typer.Option(help="print 
 @cli.command()
 def release(key: Annotated[str, typer.Argument(help="a fingerprint, or its beginning")]) -> None:
     """Put a key back to work, whatever was the matter with it."""
-    _change(key, "released", key_health.release)
+    _change(key, "released", lambda print_: operators.release_key(operators.SHELL, print_))
 
 
 @cli.command()
@@ -46,7 +46,7 @@ def quarantine(
     reason: Annotated[str, typer.Option(help="why; it is shown in the table")] = "by the operator",
 ) -> None:
     """Take a key out of use until it is released; no probe ends this."""
-    _change(key, "quarantined until released", lambda print_: key_health.lock_out(print_, reason))
+    _change(key, "quarantined until released", lambda print_: operators.lock_key(operators.SHELL, print_, reason))
 
 
 def _change(beginning: str, done: str, change: Any) -> None:

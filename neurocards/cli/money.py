@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from neurocards import db, ledger
+from neurocards import operators
 from neurocards.cli.terminal import connect, console
-from neurocards.models import User
+from neurocards.errors import DeedRefused
 
 cli = typer.Typer(help="Look at and change balances.", no_args_is_help=True)
 
@@ -16,12 +16,10 @@ cli = typer.Typer(help="Look at and change balances.", no_args_is_help=True)
 def grant(user_id: int, amount: int, reason: Annotated[str, typer.Option(help="why; it stays in the ledger")]) -> None:
     """Give AMOUNT credits to a user (negative: take back)."""
     connect()
-    with db.db:
-        if not User.select().where(User.id == user_id).exists():
-            sys.stderr.write(f"user {user_id} has never written to the bot\n")
-            raise typer.Exit(1)
-        if amount == 0 or ledger.balance(user_id) + amount < 0:
-            sys.stderr.write(f"{amount:+d} is not possible: the balance is {ledger.balance(user_id)}\n")
-            raise typer.Exit(1)
-        ledger.grant(user_id, amount, reason, "operator")
-        console.print(f"user {user_id} has {ledger.balance(user_id)} credits now")
+    try:
+        balance = operators.grant(operators.SHELL, user_id, amount, reason)
+    except DeedRefused as refused:
+        why = {"no_user": "this person has never written to the bot", "no_amount": "zero is nothing"}
+        sys.stderr.write(f"{amount:+d} is not possible for user {user_id}: {why.get(refused.reason, refused)}\n")
+        raise typer.Exit(1) from None
+    console.print(f"user {user_id} has {balance} credits now")

@@ -11,3 +11,5 @@ def quarantine(app: App, fingerprint: str, failure: Failure) -> None:
     """Takes it out of use until a probe finds it well. The operators hear of it from whoever was first."""
     if key_health.quarantine(fingerprint, failure.text):
         outbox.alert(app.settings.admins, f"key_quarantined:{fingerprint}", key=fingerprint, text=failure.text[:300])
+        if not app.keys.has_usable():
+            outbox.alert(app.settings.admins, "no_key_left")

@@ -294,6 +294,8 @@ why-image_unreachable = The studio could not fetch the photo from us several tim
 next-image_unreachable = Press "Try again": the photo is sent anew.
 why-configuration = A fault in our settings; we know about it already.
 next-configuration = Try a little later. If that doesn't help, write to { $support }.
+why-operator = Support stopped this order.
+next-operator = Questions are welcome at { $support }. Or press “Try again”.
 why-unknown = Something unforeseen happened; we are looking into it.
 next-unknown = Press “Try again”. If that doesn't help, write to { $support }.
 why-deadline = The shooting took too long and the order had to be stopped.
@@ -306,18 +308,191 @@ held =
 
 ## For operators
 
-alert-key_quarantined = 🔑 <b>A KIE key was quarantined.</b> Check its payment and the key itself; a healthy key comes back by itself.
+command-admin = Operator's commands
+command-stats = Figures
+command-user = A person: balance and orders
+command-grant = Grant credits
+command-ban = Keep a person out
+command-unban = Let a person in
+command-job = A job: events and attempts
+command-keys = The video provider's keys
+command-pause = Take no orders
+command-resume = Take orders again
+command-broadcast = Message to everybody
+
+op-menu =
+    🛠 <b>Operator's commands</b>
+    /stats — figures
+    /user ID — balance, orders, entries
+    /grant ID N reason — give or take credits
+    /ban ID reason, /unban ID — keep out, let in
+    /job N — events, attempts, retry, refund
+    /keys — the provider's keys
+    /pause, /resume — whether orders are taken
+    /broadcast text — a message to everybody
+    Instead of an ID, @name will do if they wrote to the bot in the last three days.
+
+op-stats = 📊 <b>Figures</b>
+op-orders-open = 🟢 Orders are taken
+op-orders-closed = ⏸ <b>No orders are taken</b>
+op-orders-explained = Meanwhile “Launch” asks people to wait, and drafts are kept. Orders taken before are made.
+op-paused = 🛑 Down: { $names }
+op-queue = ⏳ Queued { $queued }, in progress { $running }, wait { $wait } min
+op-stages = By stage: { $stages }
+op-workers = 👷 Workers { $workers }: { $advice }
+op-advice-none = enough
+op-advice-slow = add some, the wait is over 5 minutes
+op-advice-some = add 2–3
+op-advice-many = add 5–10
+op-day = 📅 Last 24 hours: orders { $orders }, videos { $done }, failed { $failed }, refunds { $refunds }
+op-failed = Why they failed: { $failed }
+op-took = ⏱ Mean time to video { $time }
+op-keys-in-use = 🔑 Keys in use: { $usable } of { $keys }
+op-outbox = 📤 To be sent: { $rows }, the oldest waits { $time }
+op-inbox = 📥 To be answered: { $rows }, the oldest waits { $time }
+op-people = 👥 People { $people }, reachable { $reachable }, kept out { $banned }
+
+op-stage-queued = queued
+op-stage-script = script
+op-stage-submit = submit
+op-stage-render = render
+op-stage-deliver = deliver
+op-stage-done = done
+op-stage-failed = failed
+op-stage-cancelled = cancelled
+
+op-person =
+    👤 <b>{ $name }</b> · <code>{ $user }</code> · { $speaks }
+    💳 Balance: { CREDITS($balance) }
+op-reachable = ✅ Reachable
+op-unreachable = 🔕 Blocked the bot
+op-banned = ⛔ Kept out since { $time }
+op-jobs = <b>Last videos</b>
+op-job-line = { $job } · { $time } · { $stage } { $why }
+op-entries = <b>Credits</b>
+op-entry = { $time } · { $amount } · { $kind } · { $why }
+
+op-kind-grant = grant
+op-kind-debit = taken for a video
+op-kind-capture = delivered
+op-kind-refund = refund
+
+op-job =
+    🎬 <b>Job { $job }</b> · order #{ $order }, video { $number } of { $count }
+    { $title }
+    Stage: { $stage } { $why }
+op-job-waits = Next step at { $time }
+op-attempts = <b>Provider attempts</b>
+op-attempt = { $number }. { $state } · key <code>{ $fingerprint }</code> · { $model } · <code>{ $task }</code> { $why }
+op-events = <b>Events</b>
+op-event = { $time } { $moved }: { $why }
+op-job-refunded = The credit is back already. For another try as a present: /grant { $user } 1
+
+op-keys = 🔑 <b>The video provider's keys</b>
+op-key = <code>{ $fingerprint }</code> · { $account } · { $state } · window { $window } of 20 · in flight { $flying }
+op-key-healthy = ✅ healthy
+op-key-cooling = 🧊 cooling
+op-key-quarantined = ⛔ quarantined
+op-key-gone = ▫️ no longer configured
+op-key-why = Why: { $why }
+op-key-until = Until { $time }
+op-key-locked = Until an operator releases it
+op-key-credit = Credit { $credit } as of { $time }
+
+op-ask-grant = Give { CREDITS($credits) } to { $name } (<code>{ $user }</code>)? The balance is { $balance }.
+op-ask-take = Take { CREDITS($credits) } from { $name } (<code>{ $user }</code>)? The balance is { $balance }.
+op-ask-refund = Stop job { $job } and give the credit back? The customer is told.
+op-ask-goodwill = The video of job { $job } was delivered. Give the credit back as a present? They keep the video.
+op-granted = ✅ { CREDITS($credits) } given to <code>{ $user }</code>, balance { $balance }.
+op-taken = ✅ { CREDITS($credits) } taken from <code>{ $user }</code>, balance { $balance }.
+op-nothing-done = Cancelled, nothing has changed.
+
+op-usage-user = Like this: /user 123456789 or /user @name
+op-usage-grant = Like this: /grant 123456789 5 paid by card. To take back: /grant 123456789 -5 mistake
+op-usage-ban = Like this: /ban 123456789 reason
+op-usage-unban = Like this: /unban 123456789
+op-usage-job = Like this: /job 42. The code for support will do, too: /job 17-42
+op-usage-broadcast = Like this: /broadcast and the text. Or reply with /broadcast to a message that has the text; its formatting is kept.
+
+op-cast-draft = 📣 Broadcast #{ $cast }, a draft: the text is above. Recipients now: { $people }.
+op-cast-running =
+    📣 Broadcast #{ $cast } is running for { $time }
+    Sent { $sent } of { $people }, blocked the bot { $blocked }, failed { $failed }
+op-cast-stopped =
+    ⏹ Broadcast #{ $cast } was stopped after { $time }
+    Sent { $sent } of { $people }, blocked the bot { $blocked }, failed { $failed }
+op-cast-done =
+    ✅ Broadcast #{ $cast } is over, it took { $time }
+    Sent { $sent } of { $people }, blocked the bot { $blocked }, failed { $failed }
+op-cast-dropped = The draft is deleted.
+op-cast-unfit = Telegram doesn't take this text: it is too long, or its formatting is broken.
+
+op-button-refresh = 🔄 Refresh
+op-button-stats = 📊 Figures
+op-button-keys = 🔑 Keys
+op-button-job = 🎬 Job { $job }
+op-button-user = 👤 Person
+op-button-open-it = 🔎 Open
+op-button-give = ➕ { CREDITS($credits) }
+op-button-ban = ⛔ Keep out
+op-button-unban = ✅ Let in
+op-button-hurry = 🔁 Retry now
+op-button-refund = ↩️ Stop and refund
+op-button-goodwill = 🎁 Give the credit back
+op-button-yes = ✅ Yes
+op-button-no = ✖️ No
+op-button-open = 🟢 Take orders
+op-button-close = ⏸ Take no orders
+op-button-lock = ⛔ Quarantine { $fingerprint }
+op-button-release = ✅ Release { $fingerprint }
+op-button-cast-test = 👀 Send to me only
+op-button-cast-start = 🚀 Send to all: { $people }
+op-button-cast-drop = ✖️ Delete the draft
+op-button-cast-stop = ⏹ Stop
+
+toast-done = Done
+toast-refused-no_user = The bot doesn't know this person: they have not written yet.
+toast-refused-no_name = Nobody wrote under this name in the last three days. Try the ID.
+toast-refused-no_amount = Zero credits is nothing.
+toast-refused-too_much = At most { $most } at once.
+toast-refused-too_little = That can't be taken: the balance is { $balance }.
+toast-refused-no_job = There is no such job.
+toast-refused-ended = The job has ended.
+toast-refused-claimed = A worker is at this job right now. Try again in a minute.
+toast-refused-awaited = The provider has not answered whether it took the job. Hurrying would make two videos.
+toast-refused-refunded = The credit for this job is back already.
+toast-refused-repaid = The credit for this job was given back as a present already.
+toast-refused-stale = The question is out of date. Give the command again.
+toast-refused-operator = This is an operator.
+toast-refused-banned = They are kept out already.
+toast-refused-not_banned = They are not kept out.
+toast-refused-no_key = There is no such key.
+toast-refused-no_cast = There is no such broadcast.
+toast-refused-cast_started = This broadcast is no draft any more.
+toast-refused-cast_over = This broadcast isn't running any more.
+
+## Messages from operators
+
+notice-granted = 🎁 You were given { CREDITS($credits) }. Your balance: /balance.
+notice-goodwill = 🎁 { CREDITS($credits) } back for order #{ $order }; the video stays yours. Your balance: /balance.
+notice-banned = ⛔ You have no access to the bot. If this is a mistake, write to { $support }.
+
+
+alert-key_quarantined = 🔑 <b>A KIE key was quarantined.</b> Check its payment and the key itself; a healthy key comes back by itself. All keys: /keys
 alert-script_fallback = 📝 <b>GPT is unavailable, the script came from the template.</b> The order goes on. Check OpenAI's key and balance.
 alert-model_fallback = 🎥 <b>A KIE model doesn't answer, a fallback took over.</b> Check KIE_MODEL.
 alert-unknown_failure = ❓ <b>An unknown provider failure.</b> Describe it in the classifier.
 alert-configuration = ⚙️ <b>The provider rejected our request.</b> Check the model and its parameters.
-alert-provider_down = 🛑 <b>The video provider doesn't answer, orders wait.</b> They go on by themselves when it does; whoever waits in vain has the credit back.
+alert-provider_down = 🛑 <b>The video provider doesn't answer, orders wait.</b> They go on by themselves when it does; whoever waits in vain has the credit back. Take no orders: /pause
+alert-provider_up = 🟢 <b>The video provider answers again, orders go on.</b>
+alert-no_key_left = 🔑 <b>No KIE key is left.</b> No new video begins, credits go back. Take no orders: /pause, keys: /keys
+alert-stuck_rows = 🧱 <b>Messages have not moved for 10 minutes.</b> inbox: the bot doesn't answer people; outbox: workers can't send.
 alert-low_credit = 🪫 <b>The video provider's credits run low.</b> Top up this key's account.
 alert-billing = 💸 <b>None of the provider's keys can pay.</b> Top up the account or replace the key; whoever missed out has the credit back.
 alert-deadline = ⏰ <b>An order missed its deadline, the credit was returned.</b>
-alert-inbox_set_aside = 📥 <b>A Telegram update could not be handled and was set aside.</b> See the inbox table.
+alert-inbox_set_aside = 📥 <b>A Telegram update could not be handled and was set aside.</b> The person was asked to repeat it; the details are in the inbox table.
 alert-late_result = 🐌 <b>A video came after its deadline and was not sent.</b> It can be handed over by hand.
 alert-stuck_job = 🧯 <b>An order crashed its worker several times and was given up.</b> The credit is back; look at the job's events.
-alert-audit_failed = 🚨 <b>The nightly audit found a violation.</b> Run python -m neurocards audit.
+alert-audit_failed = 🚨 <b>The nightly audit found a violation.</b> Take no orders (/pause), look at the jobs (/job) and run python -m neurocards audit.
 alert-other = ⚠️ <b>{ $what }</b>
 alert-detail = { $name }: <code>{ $value }</code>

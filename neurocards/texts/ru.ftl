@@ -295,6 +295,8 @@ why-image_unreachable = Сервис съёмки несколько раз по
 next-image_unreachable = Нажмите «Попробовать снова»: фото отправится заново.
 why-configuration = Сбой в наших настройках, мы уже о нём знаем.
 next-configuration = Попробуйте чуть позже. Если не поможет, напишите { $support }.
+why-operator = Поддержка остановила этот заказ.
+next-operator = Вопросы можно задать здесь: { $support }. Или нажмите «Попробовать снова».
 why-unknown = Случилось что-то непредвиденное, мы уже разбираемся.
 next-unknown = Нажмите «Попробовать снова». Если не поможет, напишите { $support }.
 why-deadline = Съёмка шла слишком долго, и заказ пришлось остановить.
@@ -307,18 +309,191 @@ held =
 
 ## Операторам
 
-alert-key_quarantined = 🔑 <b>Ключ KIE отправлен в карантин.</b> Проверьте оплату и сам ключ; здоровый ключ вернётся в работу сам.
+command-admin = Команды оператора
+command-stats = Сводка
+command-user = Человек: баланс и заказы
+command-grant = Начислить кредиты
+command-ban = Закрыть доступ
+command-unban = Открыть доступ
+command-job = Задание: события и попытки
+command-keys = Ключи поставщика видео
+command-pause = Закрыть приём заказов
+command-resume = Открыть приём заказов
+command-broadcast = Рассылка
+
+op-menu =
+    🛠 <b>Команды оператора</b>
+    /stats — сводка
+    /user ID — баланс, заказы, операции
+    /grant ID N причина — начислить или списать
+    /ban ID причина, /unban ID — закрыть и открыть доступ
+    /job N — события, попытки, повтор, возврат
+    /keys — ключи поставщика
+    /pause, /resume — приём заказов
+    /broadcast текст — рассылка
+    Вместо ID подойдёт @имя, если человек писал боту в последние три дня.
+
+op-stats = 📊 <b>Сводка</b>
+op-orders-open = 🟢 Заказы принимаются
+op-orders-closed = ⏸ <b>Приём заказов закрыт</b>
+op-orders-explained = Пока приём закрыт, кнопка «Запустить» просит подождать, черновики хранятся. Принятые заказы выполняются.
+op-paused = 🛑 Не отвечает: { $names }
+op-queue = ⏳ В очереди { $queued }, в работе { $running }, ожидание { $wait } мин
+op-stages = По этапам: { $stages }
+op-workers = 👷 Обработчиков { $workers }: { $advice }
+op-advice-none = хватает
+op-advice-slow = добавьте, ждут дольше 5 минут
+op-advice-some = добавьте 2–3
+op-advice-many = добавьте 5–10
+op-day = 📅 За сутки: заказов { $orders }, видео { $done }, не вышло { $failed }, возвратов { $refunds }
+op-failed = Почему не вышло: { $failed }
+op-took = ⏱ До видео в среднем { $time }
+op-keys-in-use = 🔑 Ключей в работе: { $usable } из { $keys }
+op-outbox = 📤 Ждут отправки: { $rows }, дольше всех { $time }
+op-inbox = 📥 Ждут ответа: { $rows }, дольше всех { $time }
+op-people = 👥 Людей { $people }, на связи { $reachable }, доступ закрыт { $banned }
+
+op-stage-queued = в очереди
+op-stage-script = сценарий
+op-stage-submit = отправка
+op-stage-render = съёмка
+op-stage-deliver = передача
+op-stage-done = готово
+op-stage-failed = не вышло
+op-stage-cancelled = отменено
+
+op-person =
+    👤 <b>{ $name }</b> · <code>{ $user }</code> · { $speaks }
+    💳 На балансе { CREDITS($balance) }
+op-reachable = ✅ На связи
+op-unreachable = 🔕 Бот заблокирован
+op-banned = ⛔ Доступ закрыт с { $time }
+op-jobs = <b>Последние видео</b>
+op-job-line = { $job } · { $time } · { $stage } { $why }
+op-entries = <b>Кредиты</b>
+op-entry = { $time } · { $amount } · { $kind } · { $why }
+
+op-kind-grant = начисление
+op-kind-debit = списано за видео
+op-kind-capture = видео сдано
+op-kind-refund = возврат
+
+op-job =
+    🎬 <b>Задание { $job }</b> · заказ №{ $order }, видео { $number } из { $count }
+    { $title }
+    Этап: { $stage } { $why }
+op-job-waits = Следующий шаг в { $time }
+op-attempts = <b>Попытки у поставщика</b>
+op-attempt = { $number }. { $state } · ключ <code>{ $fingerprint }</code> · { $model } · <code>{ $task }</code> { $why }
+op-events = <b>События</b>
+op-event = { $time } { $moved }: { $why }
+op-job-refunded = Кредит уже на балансе. Подарить ещё одну попытку: /grant { $user } 1
+
+op-keys = 🔑 <b>Ключи поставщика видео</b>
+op-key = <code>{ $fingerprint }</code> · { $account } · { $state } · окно { $window } из 20 · в работе { $flying }
+op-key-healthy = ✅ здоров
+op-key-cooling = 🧊 отдыхает
+op-key-quarantined = ⛔ в карантине
+op-key-gone = ▫️ больше не настроен
+op-key-why = Почему: { $why }
+op-key-until = До { $time }
+op-key-locked = Пока не вернёт оператор
+op-key-credit = Кредит { $credit } на { $time }
+
+op-ask-grant = Начислить { CREDITS($credits) }: { $name } (<code>{ $user }</code>)? Сейчас на балансе { $balance }.
+op-ask-take = Списать { CREDITS($credits) }: { $name } (<code>{ $user }</code>)? Сейчас на балансе { $balance }.
+op-ask-refund = Остановить задание { $job } и вернуть кредит? Человек получит сообщение о возврате.
+op-ask-goodwill = Видео по заданию { $job } уже у человека. Вернуть кредит в подарок? Видео останется.
+op-granted = ✅ Начислено { CREDITS($credits) }: <code>{ $user }</code>, на балансе { $balance }.
+op-taken = ✅ Списано { CREDITS($credits) }: <code>{ $user }</code>, на балансе { $balance }.
+op-nothing-done = Отменено, ничего не изменилось.
+
+op-usage-user = Так: /user 123456789 или /user @имя
+op-usage-grant = Так: /grant 123456789 5 оплата картой. Чтобы списать: /grant 123456789 -5 ошибка
+op-usage-ban = Так: /ban 123456789 причина
+op-usage-unban = Так: /unban 123456789
+op-usage-job = Так: /job 42. Подойдёт и код для поддержки: /job 17-42
+op-usage-broadcast = Так: /broadcast и текст. Или ответьте командой /broadcast на сообщение с готовым текстом; оформление сохранится.
+
+op-cast-draft = 📣 Рассылка №{ $cast }, черновик: текст выше. Получателей сейчас: { $people }.
+op-cast-running =
+    📣 Рассылка №{ $cast } идёт { $time }
+    Отправлено { $sent } из { $people }, заблокировали бота { $blocked }, не вышло { $failed }
+op-cast-stopped =
+    ⏹ Рассылка №{ $cast } остановлена, шла { $time }
+    Отправлено { $sent } из { $people }, заблокировали бота { $blocked }, не вышло { $failed }
+op-cast-done =
+    ✅ Рассылка №{ $cast } закончена за { $time }
+    Отправлено { $sent } из { $people }, заблокировали бота { $blocked }, не вышло { $failed }
+op-cast-dropped = Черновик рассылки удалён.
+op-cast-unfit = Telegram не принимает этот текст: он слишком длинный или с повреждённым оформлением.
+
+op-button-refresh = 🔄 Обновить
+op-button-stats = 📊 Сводка
+op-button-keys = 🔑 Ключи
+op-button-job = 🎬 Задание { $job }
+op-button-user = 👤 Человек
+op-button-open-it = 🔎 Открыть карточку
+op-button-give = ➕ { CREDITS($credits) }
+op-button-ban = ⛔ Закрыть доступ
+op-button-unban = ✅ Открыть доступ
+op-button-hurry = 🔁 Повторить сейчас
+op-button-refund = ↩️ Остановить и вернуть кредит
+op-button-goodwill = 🎁 Вернуть кредит в подарок
+op-button-yes = ✅ Да
+op-button-no = ✖️ Нет
+op-button-open = 🟢 Открыть приём
+op-button-close = ⏸ Закрыть приём
+op-button-lock = ⛔ В карантин { $fingerprint }
+op-button-release = ✅ Вернуть в работу { $fingerprint }
+op-button-cast-test = 👀 Прислать только мне
+op-button-cast-start = 🚀 Отправить всем: { $people }
+op-button-cast-drop = ✖️ Удалить черновик
+op-button-cast-stop = ⏹ Остановить
+
+toast-done = Готово
+toast-refused-no_user = Этого человека бот не знает: он ещё не писал.
+toast-refused-no_name = Под этим именем за последние три дня никто не писал. Попробуйте ID.
+toast-refused-no_amount = Ноль кредитов — это ничего.
+toast-refused-too_much = За один раз не больше { $most }.
+toast-refused-too_little = Столько не списать: на балансе { $balance }.
+toast-refused-no_job = Такого задания нет.
+toast-refused-ended = Задание уже закончено.
+toast-refused-claimed = Задание прямо сейчас в работе. Попробуйте через минуту.
+toast-refused-awaited = Поставщик ещё не ответил, принята ли съёмка. Торопить нельзя: получилось бы два видео.
+toast-refused-refunded = Кредит за это задание уже вернулся.
+toast-refused-repaid = Кредит в подарок за это задание уже начислен.
+toast-refused-stale = Вопрос устарел. Повторите команду.
+toast-refused-operator = Это оператор.
+toast-refused-banned = Доступ уже закрыт.
+toast-refused-not_banned = Доступ и так открыт.
+toast-refused-no_key = Такого ключа нет.
+toast-refused-no_cast = Такой рассылки нет.
+toast-refused-cast_started = Эта рассылка уже не черновик.
+toast-refused-cast_over = Эта рассылка уже не идёт.
+
+## Сообщения от операторов
+
+notice-granted = 🎁 Вам начислено: { CREDITS($credits) }. Баланс — /balance.
+notice-goodwill = 🎁 Возвращаем { CREDITS($credits) } за заказ №{ $order }, видео остаётся у вас. Баланс — /balance.
+notice-banned = ⛔ Доступ к боту закрыт. Если это ошибка, напишите { $support }.
+
+
+alert-key_quarantined = 🔑 <b>Ключ KIE отправлен в карантин.</b> Проверьте оплату и сам ключ; здоровый ключ вернётся в работу сам. Все ключи: /keys
 alert-script_fallback = 📝 <b>GPT недоступен, сценарий взят из шаблона.</b> Заказ выполняется. Проверьте ключ и баланс OpenAI.
 alert-model_fallback = 🎥 <b>Модель KIE не отвечает, взята запасная.</b> Проверьте KIE_MODEL.
 alert-unknown_failure = ❓ <b>Незнакомая ошибка поставщика.</b> Опишите её в классификаторе.
 alert-configuration = ⚙️ <b>Поставщик отклонил наш запрос.</b> Проверьте модель и параметры.
-alert-provider_down = 🛑 <b>Поставщик видео не отвечает, заказы ждут.</b> Когда он ответит, они продолжатся сами; кто не дождётся, получит кредит назад.
+alert-provider_down = 🛑 <b>Поставщик видео не отвечает, заказы ждут.</b> Когда он ответит, они продолжатся сами; кто не дождётся, получит кредит назад. Закрыть приём заказов: /pause
+alert-provider_up = 🟢 <b>Поставщик видео снова отвечает, заказы продолжаются.</b>
+alert-no_key_left = 🔑 <b>Рабочих ключей KIE не осталось.</b> Новые видео не запускаются, кредиты возвращаются. Закрыть приём: /pause, ключи: /keys
+alert-stuck_rows = 🧱 <b>Сообщения стоят на месте дольше 10 минут.</b> inbox — людям не отвечает бот, outbox — воркеры не могут отправить.
 alert-low_credit = 🪫 <b>У поставщика видео кончаются кредиты.</b> Пополните счёт этого ключа.
 alert-billing = 💸 <b>Ни один ключ поставщика не может платить.</b> Пополните счёт или замените ключ; кому не хватило, кредит вернулся.
 alert-deadline = ⏰ <b>Заказ не уложился в срок, кредит вернулся.</b>
-alert-inbox_set_aside = 📥 <b>Сообщение Telegram не обработано и отложено.</b> Смотрите таблицу inbox.
+alert-inbox_set_aside = 📥 <b>Сообщение Telegram не обработано и отложено.</b> Человека попросили повторить; подробности в таблице inbox.
 alert-late_result = 🐌 <b>Видео пришло после срока и не отправлено.</b> Его можно передать вручную.
 alert-stuck_job = 🧯 <b>Заказ несколько раз останавливал обработчик и снят.</b> Кредит вернулся; посмотрите события задания.
-alert-audit_failed = 🚨 <b>Ночная сверка нашла нарушение.</b> Запустите python -m neurocards audit.
+alert-audit_failed = 🚨 <b>Ночная сверка нашла нарушение.</b> Закройте приём заказов (/pause), посмотрите задания (/job) и запустите python -m neurocards audit.
 alert-other = ⚠️ <b>{ $what }</b>
 alert-detail = { $name }: <code>{ $value }</code>

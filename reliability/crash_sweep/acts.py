@@ -3,7 +3,20 @@
 from collections.abc import Callable
 from typing import Any
 
-from neurocards import attempts, clock, dispatch, jobs, key_health, maintenance, metrics, outages, outbox, samples
+from neurocards import (
+    attempts,
+    broadcasts,
+    clock,
+    dispatch,
+    jobs,
+    key_health,
+    maintenance,
+    metrics,
+    operators,
+    outages,
+    outbox,
+    samples,
+)
 from neurocards.buttons import data
 from neurocards.db import db
 from neurocards.models import ApiKey, Job, Pause
@@ -106,6 +119,16 @@ def alarmed(_play: Play) -> None:
         outbox.alert((OPERATOR,), "billing:kie", text="Insufficient credits")
 
 
+def asked(play: Play) -> None:
+    """An operator has asked for credits for the customer, and has not said yes."""
+    play.note(asked=operators.ask_grant(OPERATOR, play.customer, 5, "paid"))
+
+
+def announced(play: Play) -> None:
+    """A broadcast has been started, and nobody has been told."""
+    broadcasts.start(OPERATOR, broadcasts.draft(OPERATOR, "Новые шаблоны!").id)
+
+
 def called_back(play: Play) -> None:
     """KIE has called about an order's task, and nobody has listened yet."""
     play.order("render")
@@ -141,6 +164,13 @@ def launches(user: User, notes: Notes) -> None:
 def cancels(user: User, notes: Notes) -> None:
     """Withdraws the order."""
     user.tap(notes["card"], data=data("cancel", notes["order"]), forged=True)
+
+
+def says_yes(user: User, notes: Notes) -> None:
+    """The operator agrees to what they asked."""
+    boss = user.client.user(id=OPERATOR)
+    boss.say("/stats")
+    boss.tap(boss.last_message_ids[-1], data=data("op-yes", notes["asked"]), forged=True)
 
 
 def describes(user: User, _notes: Notes) -> None:
@@ -233,12 +263,12 @@ def prune(play: Play) -> None:
         maintenance.prune()
 
 
-def tell(kind: str) -> Act:
+def tell(kind: str, name: str = "tell") -> Act:
     """A worker takes the message about the outbox row of this kind."""
 
     def act(play: Play) -> None:
         _ = play.worker
-        play.message("tell", play.told(kind))
+        play.message(name, play.told(kind))
 
     return act
 

@@ -99,6 +99,7 @@ SCENARIOS: dict[str, Scenario] = {
     "confirm_acknowledged": Scenario(lambda play: play.draft(), serve(True), people=acts.launches),
     "cancel": Scenario(lambda play: play.order(count=3), serve(), ("cancelled",) * _THREE, acts.cancels),
     "again": Scenario(lambda play: play.order("done"), serve(), people=acts.wants_another),
+    "operators_grant": Scenario(acts.asked, serve(), (), acts.says_yes),
     "callback_adopts": Scenario(acts.called_back, acts.be_called, spoiled=_LOST),
     "callback_hints": Scenario(acts.called_back, acts.be_called),
     "callback_too_late": Scenario(acts.called_too_late, acts.be_called, ("failed",)),
@@ -149,4 +150,5 @@ SCENARIOS: dict[str, Scenario] = {
     "tell_new_card": Scenario(lambda play: play.order(card=False), tell("card")),
     "tell_notice": Scenario(acts.failed, tell("notice"), ("failed",), spoiled=_creating("code", -1, **FACES)),
     "tell_alert": Scenario(acts.alarmed, tell("alert"), ()),
+    "tell_everybody": Scenario(acts.announced, tell("broadcast", "announce"), ()),
 }  # fmt: skip

@@ -8,17 +8,20 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from peewee import fn
 from telebot.types import Update
 
 import handlers
-from neurocards import attempts, buttons, drafts, endings, jobs, orders
+from neurocards import attempts, broadcasts, buttons, drafts, endings, jobs, operators, orders
 from neurocards.clients import telegram
 from neurocards.db import db
-from neurocards.models import TABLES, Draft, Job, Order
+from neurocards.keys import KeyPool, fingerprint
+from neurocards.models import TABLES, Draft, Job, OperatorAction, Order
+from neurocards.texts import say
 from sandbox.client import SandboxClient, User
 from sandbox.server import Sandbox
 from tests import canaries
-from tests.conftest import jobs_of, ready_draft
+from tests.conftest import PICTURE, jobs_of, ready_draft
 from tests.integration.conftest import OPERATOR, settings_with
 
 # Whose row a button names first.
@@ -26,6 +29,7 @@ OF_DRAFT = {"go", "template", "wish", "skip", "count", "run", "replace", "drop"}
 OF_ORDER = {"cancel", "again", "wishes", "restyle", "rephoto"}
 OF_JOB = {"video", "file", "older"}
 OF_NOTHING = {"newest", "new"}
+OF_OPERATORS = set(handlers.operator.BUTTONS)
 # These name a row to begin after, or none: whoever presses sees their own.
 OWN_VIEW = {"older", "newest", "new"}
 MONEY = ("users", "orders", "jobs", "job_events", "ledger_entries", "provider_attempts", "photos")
@@ -138,8 +142,9 @@ def rows(*names: str, of: int | None = None) -> dict[str, list[dict[str, Any]]]:
 
 
 def test_every_button_is_in_this_matrix():
-    groups = (OF_DRAFT, OF_ORDER, OF_JOB, OF_NOTHING)
-    assert set().union(*groups) == set(buttons.GRAMMAR) == set(handlers.OF_DRAFT) | set(handlers.OTHERS)
+    groups = (OF_DRAFT, OF_ORDER, OF_JOB, OF_NOTHING, OF_OPERATORS)
+    assert set().union(*groups) == set(buttons.GRAMMAR)
+    assert set(buttons.GRAMMAR) == set(handlers.OF_DRAFT) | set(handlers.OTHERS) | OF_OPERATORS
     assert sum(map(len, groups)) == len(buttons.GRAMMAR)
 
 
@@ -231,21 +236,164 @@ def answers() -> list[tuple]:
         return [(draft.id, draft.version, draft.state, draft.data) for draft in Draft.select()]
 
 
-@pytest.mark.parametrize("who", [STRANGER, OPERATOR], ids=["a customer", "an operator"])
-def test_no_command_in_the_chat_is_an_operators(bot, client, victim, who):
-    """ADMIN_IDS says who gets alerts; whatever moves credits is typed at a shell. So there is no command to be forged."""
-    user = client.user(id=who)
-    bot.hello(user)
-    before = rows(*MONEY), rows("drafts", of=VICTIM)
-    for command in (
-        f"/grant {who} 100", f"/credits grant {who} 100", "/admin", "/stats", "/refund 1", f"/user {VICTIM}", "/jobs", "/keys", "/audit",
-        "/broadcast hi", f"/balance {VICTIM}", f"/history {VICTIM}", "/cancel 1", f"/start {VICTIM}", f"/start grant_{who}_100",
-    ):  # fmt: skip
-        # When commands are guessed, Then each is answered
-        user.say(command)
+# Operators ------------------------------------------------------------------------------------------------------------
+
+EVERYTHING = (*MONEY, "operator_actions", "broadcasts", "outbox", "api_keys", "pauses")
+
+
+def of_operators(what: Belongings, number: int = 1) -> list[str]:
+    """Every operator's button, with all that can be guessed right about it."""
+    prints = [fingerprint("key-a")] * 2
+    of_people = every({"op-user", "op-give", "op-bar"}, VICTIM)
+    of_jobs = every({"op-job", "op-hurry", "op-refund"}, jobs_of(what.queued)[0].id)
+    keys = [buttons.data(action, print_) for action, print_ in zip(("op-lock", "op-release"), prints, strict=True)]
+    return [
+        *every({"op-stats", "op-keys", "op-orders"}),
+        *of_people,
+        *of_jobs,
+        *keys,
+        *every({"op-yes", "op-no", "op-cast"}, number),
+    ]
+
+
+@pytest.fixture
+def asked(victim) -> int:
+    """A deed that an operator has asked for, a draft of a broadcast and a key: what forged buttons could name."""
+    KeyPool([("one", "key-a")]).enrol()
+    broadcasts.draft(OPERATOR, "текст")
+    with db:
+        operators.record(OPERATOR, "ask grant", f"{STRANGER} 100 x")
+        return OperatorAction.select(fn.MAX(OperatorAction.id)).scalar()
+
+
+@pytest.mark.parametrize("where", ["in their own chat", "in the victim's chat", "in the operator's chat"])
+def test_an_operators_button_is_nobodys_in_another_hand(bot, client, victim, asked, where):
+    user, message, belongings = victim
+    # Given a stranger who knows every operator's button, and the ids of what was asked and written
+    stranger, boss = client.user(id=STRANGER, first_name="Борис"), client.user(id=OPERATOR)
+    own, theirs = bot.hello(stranger), bot.hello(boss)
+    chat, under = {"in their own chat": (stranger, own), "in the victim's chat": (user, message)}.get(
+        where, (boss, theirs)
+    )
+    before = rows(*EVERYTHING)
+    shown = [len(person.chat()) for person in (user, stranger, boss)]
+    for data in of_operators(belongings, asked):
+        # When they press it, Then it is as unknown as one that never was
+        answer = bot.press(chat, under, data, from_user=STRANGER)
+        assert answer["text"] == say("toast-unknown", "ru"), data
+    assert rows(*EVERYTHING) == before
+    assert [len(person.chat()) for person in (user, stranger, boss)] == shown
+
+
+def test_an_operators_button_works_in_their_own_chat_alone(bot, client, victim, asked):
+    user, message, belongings = victim
+    client.user(id=OPERATOR)
+    before = rows(*EVERYTHING)["operator_actions"]
+    # When an operator's press comes from under a message elsewhere, Then it is unknown too
+    for data in of_operators(belongings, asked):
+        assert bot.press(user, message, data, from_user=OPERATOR)["text"] == say("toast-unknown", "ru")
+    assert rows("operator_actions")["operator_actions"] == before
+
+
+COMMANDS = (
+    "/admin", "/stats", f"/user {VICTIM}", "/user @anna", f"/grant {STRANGER} 100", f"/grant {STRANGER} 100 оплата", f"/ban {VICTIM}",
+    f"/unban {VICTIM}", "/job 1", "/job 1-1", "/keys", "/pause", "/resume", "/broadcast Привет", "/broadcast", "/grant", "/job x",
+)  # fmt: skip
+
+
+def test_an_operators_command_is_unknown_to_everybody_else(bot, client, victim):
+    stranger = client.user(id=STRANGER)
+    bot.hello(stranger)
+    stranger.say("/nothing")
+    bot.answer()
+    unknown = stranger.chat()[-1]
+    before = rows(*EVERYTHING), rows("drafts", of=VICTIM)
+    for command in COMMANDS:
+        # When somebody else gives it
+        stranger.say(command)
         bot.answer()
-        last = user.chat()[-1]
-        assert last.from_bot and last.text
-        assert "Анна" not in last.text and "https://cdn.example" not in last.text
-    # And nobody's credits or orders have changed, nor is anybody's told
+        # Then the answer is that to any command there is not, to the letter
+        last = stranger.chat()[-1]
+        assert (last.text, last.labels) == (unknown.text, unknown.labels), command
+    # And nothing has changed
+    assert (rows(*EVERYTHING), rows("drafts", of=VICTIM)) == before
+
+
+def test_an_operators_command_in_a_group_is_not_heard(bot, client, victim):
+    client.user(id=OPERATOR)
+    before = rows(*EVERYTHING)
+    group = {"id": -100500, "type": "supergroup", "title": "Группа"}
+    for number, command in enumerate(COMMANDS, 1):
+        entities = [{"type": "bot_command", "offset": 0, "length": len(command.split()[0])}]
+        person = {"id": OPERATOR, "is_bot": False, "first_name": "Оператор"}
+        said = {"message_id": number, "date": 1, "chat": group, "from": person, "text": command, "entities": entities}
+        client.raw_update({"message": said})
+        bot.answer()
+    assert rows(*EVERYTHING) == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "/grant", "/grant 7", "/grant 7 x", "/grant x 7", "/grant -7 1", "/grant 7 1000000000", f"/grant {10**18} 1", f"/grant {10**30} 1",
+        "/grant 7 0", "/grant 7 -100", "/grant 7 1001", "/grant 7 1.5", "/grant 7 ٣", "/user", "/user 0", f"/user {10**18}", "/user @a",
+        "/user @nobody_here", "/user 7 8", "/user 7; DROP TABLE users", "/ban", "/ban 7x", f"/ban {OPERATOR}", "/unban 7", "/unban",
+        "/job", "/job 0", f"/job {10**18}", f"/job {10**18 - 1}-{10**18 - 1}", "/job -1", "/job 1-", "/job \x00", "/broadcast",
+        "/broadcast  ", "/broadcast \u202e", "/user " + "9" * 4000, "/grant 7 1 " + "я" * 4000,
+    ],
+)  # fmt: skip
+def test_a_command_of_the_wrong_shape_is_answered_with_a_line(bot, client, victim, command):
+    boss = client.user(id=OPERATOR)
+    bot.hello(boss)
+    before = rows(*EVERYTHING)
+    # When an operator mistypes, Then the answer says how it goes or why not, and nothing has changed
+    client.raw_update({"message": typed(command)})
+    bot.answer()
+    last = boss.chat()[-1]
+    assert last.from_bot and len(last.text) < 250 and not last.buttons
+    assert rows(*EVERYTHING) == before
+
+
+def typed(text: str) -> dict[str, Any]:
+    person = {"id": OPERATOR, "is_bot": False, "first_name": "Анна", "language_code": "ru"}
+    return {"message_id": 10**6, "date": 1, "chat": {"id": OPERATOR, "type": "private"}, "from": person, "text": text}
+
+
+def test_no_credit_moves_without_a_yes(bot, client, victim):
+    boss = client.user(id=OPERATOR)
+    bot.hello(boss)
+    before = rows(*MONEY)
+    # When an operator asks for credits in every way there is
+    boss.say(f"/grant {VICTIM} 100 оплата")
+    bot.answer()
+    question = boss.chat()[-1]
+    for data in (buttons.data("op-give", VICTIM, 5), buttons.data("op-refund", 1)):
+        bot.press(boss, question.id, data)
+    # Then nothing has moved, and a no leaves it so
+    no = next(data for row in question.buttons for _, data in row if ":op-no:" in data)
+    bot.press(boss, question.id, no)
+    assert rows(*MONEY) == before
+    # And a yes moves it once, however often it is pressed
+    yes = next(data for row in question.buttons for _, data in row if ":op-yes:" in data)
+    for _ in range(3):
+        bot.press(boss, question.id, yes)
+    assert orders.balance(VICTIM) == 7 + 100
+
+
+def test_a_banned_person_is_told_once_and_changes_nothing(bot, client, victim):
+    user, message, belongings = victim
+    operators.ban(OPERATOR, VICTIM, "спам", (OPERATOR,))
+    before, seen = (rows(*MONEY), rows("drafts", of=VICTIM)), len(user.chat())
+    # When a banned person writes, sends a photo, edits, and presses every button of theirs
+    for command in ("/start", "/balance", "/cancel", "/help", "Привет", "/nothing"):
+        user.say(command)
+    user.photo(PICTURE)
+    user.sticker()
+    bot.answer()
+    for data in foreign(belongings):
+        assert not bot.press(user, message, data)["text"]
+    # Then nothing happens, and one notice waits for them
     assert (rows(*MONEY), rows("drafts", of=VICTIM)) == before
+    assert len(user.chat()) - seen == 8  # their own
+    told = [row["key"] for row in rows("outbox")["outbox"] if row["payload"].get("what") == "banned"]
+    assert len(told) == 1

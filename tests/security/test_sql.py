@@ -19,6 +19,7 @@ RAW = {
     "keys.py",
     "leadership.py",
     "migrate.py",
+    "overview.py",
     "privileges.py",
     "reconciliation.py",
     *(path.name for path in (ROOT / "neurocards" / "migrations").glob("0*.py")),

@@ -23,6 +23,16 @@ EXAMPLES = {
     "run": (BIG, BIG),
     "newest": (),
     "new": (),
+    "op-stats": ("same",),
+    "op-keys": ("same",),
+    "op-user": (BIG, "same"),
+    "op-job": (BIG, "same"),
+    "op-give": (BIG, 5),
+    "op-bar": (BIG, 1),
+    "op-orders": (1,),
+    "op-lock": ("0a1b2c3d",),
+    "op-release": ("0a1b2c3d",),
+    "op-cast": (BIG, "start"),
 }
 
 
@@ -71,11 +81,12 @@ def test_a_button_that_could_not_be_read_is_not_written(arguments: tuple[object,
 
 
 def test_every_button_has_its_answer() -> None:
-    # Given the grammar and the handlers' two tables
+    # Given the grammar and the handlers' three tables
+    tables = (handlers.OF_DRAFT, handlers.OTHERS, handlers.operator.BUTTONS)
     # When they are compared
     # Then each action is answered, by one of them
-    assert handlers.OF_DRAFT.keys() | handlers.OTHERS.keys() == buttons.GRAMMAR.keys()
-    assert not handlers.OF_DRAFT.keys() & handlers.OTHERS.keys()
+    assert set().union(*tables) == buttons.GRAMMAR.keys()
+    assert sum(map(len, tables)) == len(buttons.GRAMMAR)
 
 
 def test_the_words_of_the_grammar_are_those_of_the_product() -> None:

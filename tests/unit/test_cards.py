@@ -223,13 +223,16 @@ def test_a_statement_lists_what_moved_the_balance() -> None:
 def test_an_operator_is_told_in_words_with_the_details(what: str) -> None:
     # Given an alert with details, one of them hostile
     # When it is written
-    text = cards.alert({"what": what, "job": 71, "text": "<script>" + "x" * 5000})
+    screen = cards.alert({"what": what, "job": 71, "text": "<script>" + "x" * 5000})
+    text = screen.text
     # Then it says in words what happened, carries the details escaped, and fits
     assert what not in text and "job: <code>71</code>" in text and "&lt;script&gt;" in text
     assert texts.units(text) < 4096
+    # And a button leads to what it is about
+    assert "v1:op-job:71:new" in [data for row in screen.buttons for _, data in row]
 
 
 def test_an_alert_without_a_text_of_its_own_still_tells() -> None:
     # Given an alert that a plugin brought, or none at all; when it is written; then its name stands for a text
-    assert "my_&lt;plugin" in cards.alert({"what": "my_<plugin", "job": 1})
-    assert cards.alert({})
+    assert "my_&lt;plugin" in cards.alert({"what": "my_<plugin", "job": 1}).text
+    assert cards.alert({}).text

@@ -1,0 +1,102 @@
+"""What operators are told by itself: that something is wrong, that it is over, once each, with a way to act."""
+
+import pytest
+
+from neurocards import broadcasts, cards, clock, inbox, maintenance, outages, outbox
+from neurocards.db import db
+from neurocards.errors import Failure
+from neurocards.keys import fingerprint
+from neurocards.models import Outgoing
+from neurocards.reactions import report_key
+from tests.conftest import jobs_of
+from tests.integration.conftest import OPERATOR
+from tests.integration.test_outages import submitting
+
+
+def alerts() -> list[str]:
+    with db:
+        rows = Outgoing.select().where(Outgoing.kind == "alert").order_by(Outgoing.id)
+        return [row.payload["what"] for row in rows]
+
+
+def made_long_ago(**where: object) -> None:
+    with db:
+        db.execute_sql("UPDATE inbox SET received_at = now() - interval '11 minutes'")
+        db.execute_sql("UPDATE outbox SET due_at = now() - interval '11 minutes' WHERE kind <> 'alert'")
+
+
+def test_the_end_of_an_outage_is_told_to_whoever_heard_of_its_beginning(ordered):
+    # Given an outage that held an order back
+    job = submitting(jobs_of(ordered())[0])
+    with db:
+        outages.pause("kie", "maintenance")
+        outages.hold(job, outages.wait(job, "kie"), (OPERATOR,))
+        # When KIE takes a task, and another
+        outages.over("kie", (OPERATOR,))
+        outages.over("kie", (OPERATOR,))
+    # Then both are told, once
+    assert alerts() == ["provider_down", "provider_up"]
+
+
+def test_an_outage_that_held_nobody_back_is_no_news(ordered):
+    with db:
+        outages.pause("kie", "maintenance")
+        outages.over("kie", (OPERATOR,))
+    assert alerts() == []
+
+
+def test_the_last_key_in_quarantine_is_told_of_beside_its_own(worker):
+    app, refused = worker(), Failure("BILLING", "402", provider="kie", text="Insufficient credits")
+    for key in ("key-a", "key-b", "key-b"):
+        with db:
+            report_key(app, "quarantine", fingerprint(key), refused)
+    assert alerts() == ["key_quarantined", "key_quarantined", "no_key_left"]
+
+
+def test_rows_that_do_not_move_are_told_of_once(worker, ordered):
+    app = worker()
+    ordered()
+    inbox.store([{"update_id": 1, "message": {"from": {"id": 7}}}])
+    # Given that all is well
+    maintenance.watch(app)
+    assert alerts() == []
+    # When neither people are answered nor cards drawn for ten minutes
+    made_long_ago()
+    for _ in range(3):
+        maintenance.watch(app)
+    # Then each is told once
+    assert alerts() == ["stuck_rows", "stuck_rows"]
+
+
+def test_a_broadcast_that_takes_its_time_is_not_stuck(worker, person):
+    person(7)
+    broadcasts.start(OPERATOR, broadcasts.draft(OPERATOR, "x").id)
+    made_long_ago()
+    maintenance.watch(worker())
+    assert alerts() == []
+
+
+def test_what_is_put_off_again_and_again_is_stuck(worker, person):
+    person(7)
+    with db:
+        outbox.notify_once("x", 7, "granted", credits=1)
+        Outgoing.update(attempts=maintenance.STUCK_ATTEMPTS + 1, due_at=clock.in_real(60)).execute()
+    maintenance.watch(worker())
+    assert alerts() == ["stuck_rows"]
+
+
+@pytest.mark.parametrize(
+    ("payload", "action"),
+    [
+        ({"what": "stuck_job", "job": 42, "order": 17}, "v1:op-job:42:new"),
+        ({"what": "inbox_set_aside", "update": 1, "user": 7}, "v1:op-user:7:new"),
+        ({"what": "low_credit", "key": "0a1b2c3d"}, "v1:op-keys:new"),
+        ({"what": "no_key_left"}, "v1:op-keys:new"),
+        ({"what": "provider_down"}, "v1:op-stats:new"),
+        ({"what": "audit_failed", "ids": "1, 2"}, "v1:op-stats:new"),
+        ({"what": "a_plugins", "job": "no number", "user": -100}, "v1:op-stats:new"),
+    ],
+)
+@pytest.mark.parametrize("language", ["ru", "en"])
+def test_every_alert_has_a_way_to_act(payload, action, language):
+    assert [data for row in cards.alert(payload, language).buttons for _, data in row] == [action]

@@ -1,0 +1,95 @@
+"""What operators see fits one message and can't be broken by what customers and vendors write."""
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from handlers import panels
+from neurocards import buttons, monitoring, texts
+from neurocards.cards import Screen
+from neurocards.lookup import Person, Story
+from neurocards.overview import Overview
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+NASTY = "<b>&\u202e😀" + "я" * 500
+BIG = buttons.BIGGEST_ID
+
+
+def _job(**columns: Any) -> Any:
+    given = {
+        "id": BIG, "user_id": BIG, "number": 5, "status": "processing", "stage": "submit", "due_at": NOW, "created_at": NOW,
+        "finished_at": None, "failure_category": None, "failure_subtype": None,
+    }  # fmt: skip
+    return SimpleNamespace(**{**given, **columns})
+
+
+ENTRY = SimpleNamespace(amount=-1000, kind="grant", reason=NASTY, created_at=NOW)
+EVENT = SimpleNamespace(
+    from_stage="submit", from_status="processing", to_stage="submit", to_status="processing", reason=NASTY, at=NOW
+)
+ATTEMPT = SimpleNamespace(
+    n=12, state="ambiguous", key="0a1b2c3d", model="bytedance/seedance-1.5-pro", task_id="a" * 64, error=NASTY
+)
+ORDER = SimpleNamespace(id=BIG, count=5, description=NASTY)
+USER = SimpleNamespace(id=BIG, first_name=NASTY[:64], language="ru", credits=5, reachable=True, banned_at=None)
+KEY = SimpleNamespace(
+    fingerprint="0a1b2c3d", account="main", configured=True, state="quarantined", reason=NASTY, until=NOW, locked=False, window=20,
+    in_flight=100, credit=12345.5, credit_at=NOW,
+)  # fmt: skip
+ENDED = {
+    "stage": None,
+    "status": "failed",
+    "finished_at": NOW,
+    "failure_category": "USER_ERROR",
+    "failure_subtype": "person",
+}
+
+
+def _check(screen: Screen) -> None:
+    assert texts.units(screen.text) <= 4096
+    assert NASTY[:6] not in screen.text
+    for row in screen.buttons:
+        assert 1 <= len(row) <= 8
+        assert all(buttons.parse(data) and texts.units(label) <= 64 for label, data in row)
+
+
+@pytest.mark.parametrize("language", texts.LANGUAGES)
+def test_every_screen_fits_whatever_is_in_it(language: str) -> None:
+    # Given rows as full and as nasty as they come; when they are shown; then each fits, is escaped, and its buttons can be read
+    for job in (_job(), _job(**ENDED), _job(stage=None, status="done", finished_at=NOW)):
+        _check(panels.job(Story(job, ORDER, [EVENT] * 40, [ATTEMPT] * 20, [ENTRY] * 3), language))  # type: ignore[arg-type,list-item]
+    for user in (
+        USER,
+        SimpleNamespace(**{**vars(USER), "banned_at": NOW}),
+        SimpleNamespace(**{**vars(USER), "reachable": False}),
+    ):
+        _check(panels.person(Person(user, [_job(**ENDED)] * 5, [ENTRY] * 5), language))  # type: ignore[list-item]
+    _check(panels.keys([KEY] * 50, language))
+    _check(panels.keys([], language))
+    for closed in (True, False):
+        _check(panels.orders(closed, language))
+
+
+@pytest.mark.parametrize("shortage", sorted(monitoring.ADVICE))
+@pytest.mark.parametrize("language", texts.LANGUAGES)
+def test_the_figures_fit_a_phone(language: str, shortage: str) -> None:
+    # Given a service in all sorts of trouble
+    queue = {
+        "queue": {"queued": 1000, "processing": 500, "total": 1500},
+        "avg_wait_minutes": 12.3,
+        "workers_configured": 5,
+    }
+    stages = dict.fromkeys(("queued", "script", "submit", "render", "deliver"), 100)
+    failed = dict.fromkeys(("BILLING", "UNKNOWN", "USER_ERROR", "OPERATOR"), 3)
+    now = Overview(
+        queue=queue, shortage=shortage, stages=stages, orders=10, done=9, refunds=8, took=3725.0, failed=failed, outbox=(7, 61.0),
+        inbox=(6, 0.0), keys=(0, 3), people=(1200, 1100, 3), paused=["kie"], closed=True,
+    )  # fmt: skip
+    # When it is shown
+    screen = panels.stats(now, language)
+    # Then it is short, and says how long things take and what is wrong
+    _check(screen)
+    assert len(screen.text.splitlines()) <= 14
+    assert "1:02:05" in screen.text and "kie" in screen.text and "BILLING 3" in screen.text
