@@ -4,12 +4,13 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from benchmarks.crowd import many_accounts
 from sandbox.client import SandboxClient
 from sandbox.local import ROOT, Child, Local, StartFailed
 from sandbox.services import Postgres, Valkey
+from sandbox.staged import Staged
 
 # More than any machine here fills: 20 accounts are 39 creates a second by our own reckoning.
 PLENTY = 20
@@ -17,7 +18,7 @@ START_SECONDS = 30.0
 ADDRESS = "sandbox: "
 
 
-class System:
+class System(Staged):
     """Everything up, from `with` to its end. `folder` gets the logs.
 
     `accounts`: KIE accounts with a key each, at KIE's real limits; 0 lifts the limits, the stand-in's and, by PLENTY accounts, ours.
@@ -31,16 +32,7 @@ class System:
         self.folder, self.workers, self.time_scale = folder, workers, time_scale
         self._threads, self._accounts, self._times, self._credit = threads, accounts, times, credit
 
-    def __enter__(self) -> Self:
-        with ExitStack() as undo:
-            self._start(undo)
-            self._undo = undo.pop_all()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._undo.close()
-
-    def _start(self, undo: ExitStack) -> None:
+    def _stage(self, undo: ExitStack) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         postgres, valkey = undo.enter_context(Postgres(ROOT / "var")), undo.enter_context(Valkey(ROOT / "var"))
         url = undo.enter_context(_sandbox(self.folder, self.time_scale))
