@@ -40,12 +40,12 @@ PLANS = ROOT / "var" / "plans.txt"
 NOWHERE = "http://127.0.0.1:9"
 
 PEOPLE = """
-    INSERT INTO users (id, name, language, credits) SELECT n, 'A', 'ru', 0 FROM generate_series(1, 1200) n;
+    INSERT INTO users (id, first_name, language, credits) SELECT n, 'A', 'ru', 0 FROM generate_series(1, 1200) n;
     INSERT INTO photos (user_id, jpeg, width, height) SELECT n, 'x', 720, 1280 FROM generate_series(1, 1200) n;
     """
 ORDERS = """
     INSERT INTO orders (id, user_id, chat_id, draft_key, photo_id, description, template, count, created_at)
-    SELECT n, n % 1200 + 1, n % 1200 + 1, n::text, n % 1200 + 1, 'Кружка', 'ugc', 1, now() - %(age)s * interval '1 minute'
+    SELECT n, n %% 1200 + 1, n %% 1200 + 1, n::text, n %% 1200 + 1, 'Кружка', 'ugc', 1, now() - %(age)s * interval '1 minute'
     FROM generate_series(%(first)s, %(last)s) n"""
 # One of twenty failed, as on a day that is not the best.
 FINISHED = (
@@ -53,9 +53,9 @@ FINISHED = (
     """
     INSERT INTO jobs (id, order_id, user_id, number, status, due_at, deadline_at, prompt, prompt_source, result_url, file_id,
         script_attempts, render_attempts, created_at, finished_at, turn_at, failure_category)
-    SELECT id, id, user_id, 1, CASE WHEN id % 20 = 0 THEN 'failed' ELSE 'done' END, created_at, created_at + interval '1 hour', 'A cup',
+    SELECT id, id, user_id, 1, CASE WHEN id %% 20 = 0 THEN 'failed' ELSE 'done' END, created_at, created_at + interval '1 hour', 'A cup',
         'gpt', 'https://example.org/video.mp4', id::text, 1, 1, created_at, created_at + interval '6 minutes', created_at,
-        CASE WHEN id % 20 = 0 THEN 'TEMPORARY' END
+        CASE WHEN id %% 20 = 0 THEN 'TEMPORARY' END
     FROM orders WHERE id BETWEEN %(first)s AND %(last)s""",
     """
     INSERT INTO job_events (job_id, from_status, from_stage, to_status, to_stage, reason, actor, at)
@@ -73,14 +73,14 @@ FINISHED = (
     """
     INSERT INTO ledger_entries (user_id, job_id, kind, amount, reason, actor, created_at)
     SELECT user_id, id, kind, amount, 'order', 'user:1', created_at
-    FROM orders, LATERAL (VALUES ('debit', -1), (CASE WHEN id % 20 = 0 THEN 'refund' ELSE 'capture' END, (id % 20 = 0)::int)
+    FROM orders, LATERAL (VALUES ('debit', -1), (CASE WHEN id %% 20 = 0 THEN 'refund' ELSE 'capture' END, (id %% 20 = 0)::int)
     ) AS entry (kind, amount)
     WHERE id BETWEEN %(first)s AND %(last)s""",
 )
 KEPT = """
     INSERT INTO inbox (update_id, lane, body, handled_at)
-    SELECT n, n % 1200 + 1, repeat('x', 1400), now() FROM generate_series(1, %(updates)s) n;
-    INSERT INTO outbox (key, kind, chat_id, sent_at) SELECT n::text, 'card', n % 1200 + 1, now() FROM generate_series(1, %(told)s) n"""
+    SELECT n, n %% 1200 + 1, repeat('x', 1400), now() FROM generate_series(1, %(updates)s) n;
+    INSERT INTO outbox (key, kind, chat_id, sent_at) SELECT n::text, 'card', n %% 1200 + 1, now() FROM generate_series(1, %(told)s) n"""
 # An evening's thousand: half of them render, the others wait, and some are due in each stage.
 OPEN = (
     ORDERS,
@@ -90,8 +90,8 @@ OPEN = (
         now() + due_in * interval '1 second', now() + interval '1 hour', CASE WHEN stage IS NOT NULL THEN 'A cup' END,
         CASE WHEN stage IS NOT NULL THEN 'gpt' END, CASE WHEN stage = 'deliver' THEN 'https://example.org/video.mp4' END
     FROM orders, LATERAL (SELECT
-        CASE WHEN id % 10 < 5 THEN 'render' WHEN id % 10 = 5 THEN 'submit' WHEN id % 10 = 6 THEN 'deliver' END AS stage,
-        CASE WHEN id % 10 < 5 AND id % 100 > 4 THEN 3600 ELSE 0 END AS due_in) AS state
+        CASE WHEN id %% 10 < 5 THEN 'render' WHEN id %% 10 = 5 THEN 'submit' WHEN id %% 10 = 6 THEN 'deliver' END AS stage,
+        CASE WHEN id %% 10 < 5 AND id %% 100 > 4 THEN 3600 ELSE 0 END AS due_in) AS state
     WHERE id BETWEEN %(first)s AND %(last)s""",
     """
     INSERT INTO provider_attempts (job_id, n, nonce, key, model, state, task_id)
@@ -99,7 +99,7 @@ OPEN = (
     WHERE stage = 'render' AND id BETWEEN %(first)s AND %(last)s""",
     """
     INSERT INTO outbox (key, kind, chat_id, due_at)
-    SELECT 'card:' || n, 'card', n % 1200 + 1, now() + interval '1 hour' FROM generate_series(%(first)s, %(last)s) n""",
+    SELECT 'card:' || n, 'card', n %% 1200 + 1, now() + interval '1 hour' FROM generate_series(%(first)s, %(last)s) n""",
 )
 SEQUENCES = (
     "SELECT setval(pg_get_serial_sequence(name, 'id'), %(last)s) FROM unnest(ARRAY['orders', 'jobs']) AS named (name)"
