@@ -49,7 +49,7 @@ def test_the_first_deployment_brings_up_the_real_bot_and_workers(real_machine: M
     with urllib.request.urlopen(f"http://127.0.0.1:{real_machine.port}/queue_stats", timeout=5) as answer:
         assert b'"workers_configured":2' in answer.read().replace(b" ", b"")
     logs = {"bot.log", "worker-1.log", "worker-2.log"}
-    assert {file.name for file in (real_machine.folder / "logs").iterdir()} == logs
+    assert {file.name for file in (real_machine.folder / "logs").glob("*.log")} == logs
     assert set(real_machine.running) == units(2, "neurocards-bot.service")
     assert real_machine.script("scripts/stop_all.sh").returncode == 0
     assert real_machine.running == {}

@@ -288,7 +288,7 @@ def test_a_callback_that_is_faster_than_the_answer_has_its_task_looked_at_now(or
         attempt = attempts.begin(job, "key", "model")
     web.take_callback(attempt.nonce, {"data": {"taskId": "task-1"}}, (OPERATOR,))
     # When it is
-    called_back = pipeline._accepted(job, attempt, "task-1", 144.0)
+    called_back = pipeline._accepted(worker(), job, attempt, "task-1", 144.0)
     # Then nobody waits for the first look of an ordinary render
     assert (called_back, now(job).stage, due_in(job) <= 0) == (True, "render", True)
 
@@ -301,7 +301,7 @@ def test_a_task_whose_worker_lost_its_claim_is_known_all_the_same(ordered, worke
         Job.update(claim_token=fn.gen_random_uuid()).where(Job.id == job.id).execute()
     # When KIE's answer comes, Then the job is not its to move, and the task is noted
     with pytest.raises(LostClaim):
-        pipeline._accepted(job, attempt, "task-1", 144.0)
+        pipeline._accepted(worker(), job, attempt, "task-1", 144.0)
     with db:
         assert attempts.live(job.id).task_id == "task-1"
 

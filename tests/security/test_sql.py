@@ -16,12 +16,15 @@ PRODUCT = [path for name in ("neurocards", "actors", "handlers", "middleware") f
 RAW = {
     "audit.py",
     "db.py",
+    "exposition.py",
+    "gauges.py",
     "keys.py",
     "leadership.py",
     "migrate.py",
     "overview.py",
     "privileges.py",
     "reconciliation.py",
+    "samples.py",
     *(path.name for path in (ROOT / "neurocards" / "migrations").glob("0*.py")),
 }
 INJECTIONS = (
