@@ -102,6 +102,10 @@ class World:
         theirs = [video for video in self.videos.values() if video.person == person]
         return self.granted[person] - sum(video.row.state not in REFUNDED for video in theirs)
 
+    def unfinished(self, person: int) -> int:
+        """How many of the person's videos have not ended."""
+        return sum(video.open for video in self.videos.values() if video.person == person)
+
     def holds(self, claim: Claim) -> bool:
         """Whether the claim's writes must succeed."""
         return self.videos[claim.job.id].row.token == claim.job.claim_token

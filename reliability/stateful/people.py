@@ -9,7 +9,7 @@ from peewee import IntegrityError
 
 from neurocards import drafts, ledger, orders
 from neurocards.db import db
-from neurocards.errors import AlreadyOrdered, NotEnoughCredits, OrderRefused, StaleButton
+from neurocards.errors import AlreadyOrdered, NotEnoughCredits, OrderRefused, StaleButton, TooManyOpen
 from neurocards.models import Draft
 from reliability.stateful.acts import PICK, Acts, nth, step
 from reliability.stateful.model import Slip, demand
@@ -117,6 +117,8 @@ class People(Acts):
             return AlreadyOrdered
         if self.world.current.get(slip.person) is not slip:
             return StaleButton
+        if self.world.unfinished(slip.person) + slip.count > orders.MOST_OPEN:
+            return TooManyOpen
         return None if self.world.credits(slip.person) >= slip.count else NotEnoughCredits
 
     @precondition(lambda self: bool(self.world.slips) and len(self.world.granted) > 1)
