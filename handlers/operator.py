@@ -45,7 +45,11 @@ def _stats(talk: Talk) -> Screen:
 
 def user(talk: Talk, message: Message) -> None:
     """/user ID or @name: who that is."""
-    talk.show(panels.person(lookup.person(_person(_arguments("user", message))), talk.language))
+    talk.show(_known(talk, _person(_arguments("user", message))))
+
+
+def _known(talk: Talk, user_id: int) -> Screen:
+    return panels.person(lookup.person(user_id), talk.language)
 
 
 def grant(talk: Talk, message: Message) -> None:
@@ -65,22 +69,16 @@ def _ask_grant(talk: Talk, user_id: int, amount: int, reason: str = "") -> None:
 def ban(talk: Talk, message: Message) -> None:
     """/ban ID [reason]: keeps a person out."""
     given = _arguments("ban", message)
-    _bar(talk, _person(given), barred=True, reason=given["reason"] or "")
-    talk.show(panels.person(lookup.person(_person(given)), talk.language))
+    user_id = _person(given)
+    operators.ban(talk.user_id, user_id, given["reason"] or "", talk.context.settings.admins)
+    talk.show(_known(talk, user_id))
 
 
 def unban(talk: Talk, message: Message) -> None:
     """/unban ID: lets a person in again."""
     user_id = _person(_arguments("unban", message))
-    _bar(talk, user_id, barred=False)
-    talk.show(panels.person(lookup.person(user_id), talk.language))
-
-
-def _bar(talk: Talk, user_id: int, *, barred: bool, reason: str = "") -> None:
-    if barred:
-        operators.ban(talk.user_id, user_id, reason, talk.context.settings.admins)
-    else:
-        operators.unban(talk.user_id, user_id)
+    operators.unban(talk.user_id, user_id)
+    talk.show(_known(talk, user_id))
 
 
 def job(talk: Talk, message: Message) -> None:
@@ -157,8 +155,11 @@ def give(talk: Talk, call: CallbackQuery, press: Press) -> None:
 
 def bar(talk: Talk, call: CallbackQuery, press: Press) -> None:
     """Keeps the person out, or lets them in."""
-    _bar(talk, press.id, barred=press.last == "1")
-    _done(talk, call, panels.person(lookup.person(press.id), talk.language))
+    if press.last == "1":
+        operators.ban(talk.user_id, press.id, "", talk.context.settings.admins)
+    else:
+        operators.unban(talk.user_id, press.id)
+    _done(talk, call, _known(talk, press.id))
 
 
 def hurry(talk: Talk, call: CallbackQuery, press: Press) -> None:
@@ -220,7 +221,7 @@ def _done(talk: Talk, call: CallbackQuery, screen: Screen) -> None:
 SCREENS: dict[str, Callable[[Talk, Press], Screen]] = {
     "op-stats": lambda talk, _press: _stats(talk),
     "op-keys": lambda talk, _press: panels.keys(overview.key_rows(), talk.language),
-    "op-user": lambda talk, press: panels.person(lookup.person(press.id), talk.language),
+    "op-user": lambda talk, press: _known(talk, press.id),
     "op-job": lambda talk, press: panels.job(lookup.story(press.id), talk.language),
 }
 COMMANDS: dict[str, Callable[[Talk, Message], None]] = {

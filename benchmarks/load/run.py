@@ -57,7 +57,7 @@ def _figures(target: System | Deployment, jobs: int, crowd: Sequence[rush.Ready]
     return {
         "throughput": figures.throughput(database, after),
         "latency_ms_by_stage": figures.latency_by_stage(database, after),
-        "bot_latency_ms": percentiles(rush.answers(crowd)) if crowd else {},
+        "bot_latency_ms": {name: percentiles(found) for name, found in rush.answers(crowd).items()} if crowd else {},
         "cost": figures.cost(meter.usage, jobs) if isinstance(target, System) else ELSEWHERE,
         "errors": figures.errors(database, target.folder, target.client, after),
         "money": figures.money(database, after),

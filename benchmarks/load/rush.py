@@ -15,6 +15,7 @@ from typing import Protocol
 from rich.progress import Progress
 
 from benchmarks.crowd import query
+from benchmarks.latency import answers as seen
 from neurocards import db, drafts, orders
 from neurocards.buttons import data
 from neurocards.media import Picture, normalise_photo
@@ -102,20 +103,15 @@ def confirm(crowd: Sequence[Ready], within: float, progress: Progress, seed: int
         return max(hands.map(tap, crowd, moments))
 
 
-def answers(crowd: Sequence[Ready]) -> list[float]:
-    """Seconds from each confirm being available to the bot to the first edit or message that its author saw."""
+def answers(crowd: Sequence[Ready]) -> dict[str, list[float]]:
+    """Seconds from each confirm being available to the bot to what its author saw first («Запускаю»), and to the order's card."""
     with ThreadPoolExecutor(HANDS) as hands:
-        return [seconds for found in hands.map(_answer, crowd) for seconds in found]
-
-
-def _answer(ready: Ready) -> list[float]:
-    tapped = None
-    for event in ready.user.events():
-        if event["kind"] == "tap":
-            tapped = event["at"]
-        elif tapped is not None and event["kind"] in ("message", "edit"):
-            return [event["at"] - tapped]
-    return []
+        first = hands.map(lambda ready: ready.user.latencies()[-1:], crowd)
+        card = hands.map(lambda ready: seen(ready.user)[-1:], crowd)
+        return {
+            "first": [s for found in first for s in found if s is not None],
+            "card": [s for found in card for s in found],
+        }
 
 
 def watched(target: Target, total: int, progress: Progress, patience: float) -> None:

@@ -76,7 +76,7 @@ def _show(figures: Figures) -> None:
     tables.show("throughput", figures["throughput"])
     tables.show_latency("latency by stage", figures["latency_ms_by_stage"])
     if figures["bot_latency_ms"]:
-        tables.show_latency("bot: from a confirm to its answer", {"confirm": figures["bot_latency_ms"]})
+        tables.show_latency("bot: from a confirm to its first answer, and to the card", figures["bot_latency_ms"])
     tables.show("cost (memory and open files: at the start, at most, at the end)", figures["cost"])
     tables.show("money", figures["money"])
     tables.show("errors", figures["errors"])

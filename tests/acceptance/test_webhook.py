@@ -1,17 +1,15 @@
 """Webhook mode: several bot processes behind a proxy, and changes between polling and the webhook while people write."""
 
-import itertools
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-import requests
 
 from sandbox.client import SandboxClient
 from sandbox.customer import Customer
 from sandbox.local import ROOT, Child, Local, free_port
+from sandbox.proxy import Proxy
 from tests.acceptance.books import assert_balanced
 from tests.acceptance.conftest import Query, eventually, start
 from tests.acceptance.dialogue import complete, reach
@@ -19,59 +17,11 @@ from tests.acceptance.dialogue import complete, reach
 SECRET = "the-secret-of-this-rehearsal"
 
 
-class Proxy(ThreadingHTTPServer):
-    """Hands each request to the next of `ports`, or the one after it when that one is away."""
-
-    def __init__(self) -> None:
-        self.ports: list[int] = []
-        self.answered: set[int] = set()
-        self._turn = itertools.count()
-        super().__init__(("127.0.0.1", 0), ProxyRequest)
-        self.daemon_threads = True
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    def turn(self) -> list[int]:
-        """All ports, in the order in which they are tried this time."""
-        first = next(self._turn) % len(self.ports)
-        return self.ports[first:] + self.ports[:first]
-
-
-class ProxyRequest(BaseHTTPRequestHandler):
-    """One request, passed on with its headers."""
-
-    server: Proxy
-
-    def do_POST(self) -> None:
-        """Telegram's updates and KIE's callbacks."""
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        for port in self.server.turn():
-            try:
-                answer = requests.post(
-                    f"http://127.0.0.1:{port}{self.path}", body, headers=dict(self.headers), timeout=10
-                )
-            except requests.ConnectionError:
-                continue
-            self.server.answered.add(port)
-            return self._reply(answer.status_code, answer.content)
-        return self._reply(502, b"")
-
-    def _reply(self, status: int, content: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_: object) -> None:
-        """Says nothing."""
-
-
 @pytest.fixture(scope="module")
 def proxy() -> Iterator[Proxy]:
     """What stands before the bots."""
-    proxy = Proxy()
-    yield proxy
-    proxy.shutdown()
-    proxy.server_close()
+    with Proxy() as proxy:
+        yield proxy
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +29,7 @@ def system(tmp_path_factory, database_server: str, redis_url: str, proxy: Proxy)
     """A system in webhook mode, its first bot behind the proxy."""
     settings = {
         "BOT_MODE": "webhook",
-        "PUBLIC_BASE_URL": f"http://127.0.0.1:{proxy.server_port}",
+        "PUBLIC_BASE_URL": proxy.url,
         "WEBHOOK_SECRET_TOKEN": SECRET,
     }
     for system in start(tmp_path_factory.mktemp("webhook"), database_server, redis_url, **settings):
