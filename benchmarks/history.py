@@ -3,7 +3,7 @@
 python -m benchmarks.history [finished jobs]
 
 Each figure is had twice in one run on the same server, before the history and with it. Beside it there are as many open jobs as an
-evening at its worst has. Plans of the statements go to `var/plans.txt`.
+evening at its worst has. Plans of the statements go to `var/plans.txt`. Writes benchmarks/results/history.json.
 """
 
 import logging
@@ -23,6 +23,7 @@ import waitress
 from rich.progress import track
 
 from benchmarks.crowd import percentiles, query, report
+from benchmarks.load.figures import circumstances, keep
 from neurocards import app as application
 from neurocards import dispatch, jobs, maintenance, web
 from neurocards.app import App
@@ -112,13 +113,15 @@ def main(finished: int = 1_000_000) -> None:
         app = build(services)
         run(services.postgres.url, PEOPLE)
         with served(app.settings) as address:
-            figures: dict[str, Any] = {}
+            measured: dict[str, Any] = {}
             for name, count in (("without", 0), ("with", finished)):
                 grow(services.postgres.url, count)
-                figures[f"{name}_history"] = measure(app, address)
+                measured[f"{name}_history"] = measure(app, address)
             PLANS.write_text("\n\n".join(plans(app, address)))
         size = query(services.postgres.url, "SELECT pg_database_size(current_database())")[0][0]
-    report(finished_jobs=finished, database_mb=round(size / 1e6), **figures)
+    outcome = {**circumstances(), "finished_jobs": finished, "database_mb": round(size / 1e6), **measured}
+    keep("history", outcome)
+    report(**outcome)
 
 
 def build(services: Services) -> App:
