@@ -135,7 +135,7 @@ def sorry(bot: telebot.TeleBot, settings: Settings, update: dict[str, Any], reas
     # Without the database the alert is lost; the log has the whole story.
     with suppress(*db.Unreachable), db.db:
         about = {"update": update["update_id"], "user": lane_of(update), "text": reason}
-        outbox.alert(settings.admins, "inbox_set_aside", **about)
+        outbox.alert(settings.admins, f"inbox_set_aside:{reason.partition(':')[0][:80]}", **about)
 
 
 def introduce(bot: telebot.TeleBot, admins: tuple[int, ...]) -> None:

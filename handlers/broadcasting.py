@@ -3,12 +3,11 @@
 from telebot.apihelper import ApiTelegramException
 from telebot.types import CallbackQuery, Message
 
-from handlers import panels
 from handlers.talk import Talk, pressed_message
 from neurocards import broadcasts
 from neurocards.broadcasts import Progress
 from neurocards.buttons import Press, Rows, data
-from neurocards.cards import Screen
+from neurocards.cards import Screen, lasted
 from neurocards.errors import DeedRefused
 from neurocards.texts import clean, say
 
@@ -77,7 +76,7 @@ def _panel(now: Progress, language: str) -> Screen:
     if now.state == "draft":
         return Screen(say("op-cast-draft", language, cast=str(now.id), people=now.people), _draft_rows(now, language))
     counts = {"people": now.people, "sent": now.sent, "blocked": now.blocked, "failed": now.failed}
-    text = say(f"op-cast-{now.state}", language, cast=str(now.id), time=panels.lasted(now.seconds), **counts)
+    text = say(f"op-cast-{now.state}", language, cast=str(now.id), time=lasted(now.seconds), **counts)
     if now.state != "running":
         return Screen(text)
     look = say("op-button-refresh", language), data("op-cast", now.id, "look")

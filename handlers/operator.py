@@ -143,8 +143,9 @@ def pressed(talk: Talk, call: CallbackQuery, press: Press) -> None:
 
 def look(talk: Talk, call: CallbackQuery, press: Press) -> None:
     """A screen, opened anew or in its place."""
+    screen = SCREENS[press.action](talk, press)
     talk.answer(call)
-    talk.show(SCREENS[press.action](talk, press), instead_of=pressed_message(call) if press.last == "same" else None)
+    talk.show(screen, instead_of=pressed_message(call) if press.last == "same" else None)
 
 
 def give(talk: Talk, call: CallbackQuery, press: Press) -> None:

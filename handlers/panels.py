@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from neurocards.buttons import GIFTS, Button, Rows, data
-from neurocards.cards import MOSCOW, Screen
+from neurocards.cards import MOSCOW, Screen, lasted
 from neurocards.lookup import Person, Story
 from neurocards.overview import Overview
 from neurocards.texts import Html, cut, say, title
@@ -130,10 +130,12 @@ def _event(event: Any, language: str) -> Html:
 
 
 def keys(rows: Sequence[Any], language: str) -> Screen:
-    """Every key by its fingerprint, and a hand on those that are configured."""
-    lines = [_key(row, language) for row in rows[:MOST_KEYS]]
-    buttons = [[_key_button(row, language)] for row in rows[:MOST_KEYS] if row.configured]
-    return Screen("\n\n".join([say("op-keys", language), *lines]), [*buttons, [_refresh(language, "op-keys")]])
+    """Keys by their fingerprints, those that don't work first, and a hand on those that are configured."""
+    shown = sorted(rows, key=lambda row: (not row.configured, row.state == "healthy"))[:MOST_KEYS]
+    lines = [_key(row, language) for row in shown]
+    more = [say("op-keys-more", language, keys=len(rows) - len(shown))] if len(rows) > len(shown) else []
+    buttons = [[_key_button(row, language)] for row in shown if row.configured]
+    return Screen("\n\n".join([say("op-keys", language), *lines, *more]), [*buttons, [_refresh(language, "op-keys")]])
 
 
 def _key(row: Any, language: str) -> str:
@@ -184,12 +186,6 @@ def _refresh(language: str, action: str, *arguments: object) -> Button:
 def opening(action: str, number: int, language: str) -> Button:
     """A button that opens a person's or a job's screen."""
     return say("op-button-open-it", language), data(action, number, "new")
-
-
-def lasted(seconds: float) -> str:
-    """A span as 4:05, or 1:02:03."""
-    hours, rest = divmod(max(0, round(seconds)), 3600)
-    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
 
 
 def moment(at: datetime) -> str:

@@ -97,8 +97,12 @@ def _outcome(order: Order, rows: Sequence[Job], language: str, balance: int) -> 
 
 def _took(order: Order, rows: Sequence[Job]) -> str:
     last = max(job.finished_at for job in rows)
-    seconds = round(clock.unscaled((last - order.created_at).total_seconds()))
-    hours, rest = divmod(max(0, seconds), 3600)
+    return lasted(clock.unscaled((last - order.created_at).total_seconds()))
+
+
+def lasted(seconds: float) -> str:
+    """A span as 4:05, or 1:02:03."""
+    hours, rest = divmod(max(0, round(seconds)), 3600)
     return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
 
 
@@ -251,9 +255,8 @@ def alert(payload: dict[str, Any], language: str = "ru") -> Screen:
 
 
 def _broadcast_over(payload: dict[str, Any], language: str) -> Html:
-    seconds = int(payload["seconds"])
     values = {name: payload[name] for name in ("people", "sent", "blocked", "failed")}
-    time = f"{seconds // 60}:{seconds % 60:02}"
+    time = lasted(payload["seconds"])
     return say(f"op-cast-{payload['state']}", language, cast=str(payload["broadcast"]), time=time, **values)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from limits import RateLimitItem, RateLimitItemPerSecond
 from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
+from limits.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter
 
 from neurocards import buttons, clock
 from neurocards.inbox import lane_of
@@ -16,6 +16,8 @@ from neurocards.inbox import lane_of
 # Points in WINDOW seconds. An order from photo to confirm costs about fifteen.
 BUDGET, WINDOW = 60, 60.0
 TAP, PICTURE, LAUNCH = 1, 3, 5
+# «Заменить» takes the photo sent before: it is loaded and looked at as one that comes.
+_BUTTONS = {"run": LAUNCH, "replace": PICTURE}
 
 
 class Verdict(Enum):
@@ -32,6 +34,8 @@ class Flood:
     def __init__(self) -> None:
         seconds = max(1, round(clock.scaled(WINDOW)))
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        # Of the fixed kind nothing stays when its time is over; of the moving kind each name would, and these have no end.
+        self._seen = FixedWindowRateLimiter(MemoryStorage())
         self._budget: RateLimitItem = RateLimitItemPerSecond(BUDGET, seconds)
         self._once: RateLimitItem = RateLimitItemPerSecond(1, seconds)
 
@@ -49,11 +53,11 @@ class Flood:
         message, call = update.get("message"), update.get("callback_query")
         if isinstance(call, dict):
             press = buttons.parse(str(call.get("data")))
-            return LAUNCH if press and press.action == "run" else TAP
+            return _BUTTONS.get(press.action, TAP) if press else TAP
         if not isinstance(message, dict) or not (message.get("photo") or message.get("document")):
             return TAP
         album = message.get("media_group_id")
         return PICTURE if album is None or self._first("album", f"{person}:{album}") else 0
 
     def _first(self, kind: str, name: str) -> bool:
-        return bool(self._limiter.hit(self._once, kind, name[:200]))
+        return bool(self._seen.hit(self._once, kind, name[:200]))

@@ -8,14 +8,11 @@ from collections.abc import Iterator, Sequence
 
 from prometheus_client.core import GaugeMetricFamily
 
-from neurocards import clock, keys, liveness, service
+from neurocards import clock, keys, liveness, outages, service
 from neurocards.db import db
 from neurocards.jobs import STAGES
 from neurocards.keys import KeyRow
-from neurocards.models import Pause
 
-# What can be paused: only KIE so far.
-PROVIDERS = ("kie",)
 STATES = ("queued", *STAGES)
 KEY_STATES = ("healthy", "cooling", "quarantined")
 KINDS = ("card", "notice", "alert", "broadcast")
@@ -91,9 +88,9 @@ def _workers() -> Iterator[GaugeMetricFamily]:
 
 
 def _closed() -> Iterator[GaugeMetricFamily]:
-    paused = {row.provider for row in Pause.select(Pause.provider)}
-    outages = [([provider], float(provider in paused)) for provider in PROVIDERS]
-    yield _gauge("provider_paused", "1 while a provider says that it is down.", ["provider"], outages)
+    down = outages.down()
+    paused = [([provider], float(provider in down)) for provider in outages.PROVIDERS]
+    yield _gauge("provider_paused", "1 while a provider says that it is down.", ["provider"], paused)
     yield _gauge(
         "orders_closed", "1 while operators keep orders from being taken.", [], [([], float(service.closed()))]
     )

@@ -72,6 +72,11 @@ class Lanes:
         with self._lock:
             return self._left | {row.update_id for waiting in self._waiting.values() for row in waiting}
 
+    def drop_waiting(self) -> None:
+        """Forgets what nobody has begun with: it is still in the inbox, and another process's now."""
+        with self._lock:
+            self._waiting = {lane: deque([waiting[0]]) for lane, waiting in self._waiting.items()}
+
     def stop(self, seconds: float) -> None:
         """Finishes what is being handled; the rest stays in the inbox for the next start."""
         self._stopping.set()
@@ -165,7 +170,6 @@ class Intake(ABC):
         self._register = register
         self._registered: float | None = None
         self._stopping = threading.Event()
-        self._caught_up = False
 
     def stop(self) -> None:
         """Ends the loop after the current turn."""
@@ -177,13 +181,11 @@ class Intake(ABC):
             try:
                 self._turn()
             except PeeweeException as error:
-                # The last batch may have been stored without our hearing of it: it is looked for among the unhandled.
-                self._caught_up = False
                 log.warning("waiting for PostgreSQL: %s", str(error).splitlines()[0])
                 self._stopping.wait(1)
             except ProviderError as error:
-                # Somebody may have told Telegram otherwise, and stored what this process has to handle.
-                self._caught_up, self._registered = False, None
+                # Somebody may have told Telegram otherwise.
+                self._registered = None
                 log.warning("waiting for Telegram: %s", error)
                 self._stopping.wait(error.retry_after or 1)
             except Exception:
@@ -194,36 +196,44 @@ class Intake(ABC):
     def _turn(self) -> None:
         if not self._may_handle():
             log.warning("another bot process handles updates; this one stands by until that one ends")
-            self._caught_up, self._registered = False, None
+            # That one takes up whatever is not handled.
+            self._lanes.drop_waiting()
+            self._registered = None
             self._stopping.wait(2)
             return
         if self._registered is None or time.monotonic() - self._registered > self.register_every:
-            self._register()
-            self._registered = time.monotonic()
-        self._caught_up = self._caught_up or self._catch_up()
-        if self._caught_up:
+            self._tell_telegram()
+        # Each time anew: others store too, such as a webhook that has been taken off while it was at an update.
+        if self._take_up_stored():
             self._look()
         else:
             self._stopping.wait(LOOK_EVERY)
 
+    def _tell_telegram(self) -> None:
+        try:
+            self._register()
+        except ProviderError as error:
+            if self._registered is None:
+                raise
+            # The way in is still open, as a rule; what has come must not stand still for this.
+            log.warning("Telegram was not told again where updates go: %s", error)
+        self._registered = time.monotonic()
+
     @abstractmethod
     def _look(self) -> None:
-        """Waits for updates a little while and takes them up."""
+        """Waits a little while for updates, until some are stored."""
 
-    def _catch_up(self) -> bool:
+    def _take_up_stored(self) -> bool:
         """Takes up what is stored and in nobody's hand; whether that was all of it."""
         # In this order: what is in hand now is either still unhandled below, or no longer listed there.
         in_hand = self._lanes.in_hand()
         room = MOST_IN_HAND - len(in_hand)
         rows = inbox.unhandled(in_hand, room)
-        self._take_up(rows)
-        return len(rows) < room
-
-    def _take_up(self, rows: list[InboxUpdate]) -> None:
         for row in rows:
             # What comes in while stopping is stored, and the next start takes it up.
             if not self._stopping.is_set():
                 self._lanes.put(row)
+        return len(rows) < room
 
 
 class Poller(Intake):
@@ -242,14 +252,14 @@ class Poller(Intake):
 
     def _look(self) -> None:
         updates = self._fetch(self._offset, LONG_POLL)
-        self._take_up(inbox.store(updates))
+        inbox.store(updates)
         if updates:
             # From this batch, not the highest ever seen: after a quiet week Telegram starts again at a random number.
             self._offset = int(updates[-1]["update_id"]) + 1
 
 
 class Receiver(Intake):
-    """Takes up what webhooks have stored: this process's, which sets `news`, and those of the others, which it looks for.
+    """Waits for what webhooks store: this process's, which sets `news`, and those of the others, which it looks for.
 
     Telegram sends one person's messages one after another, so each is stored before the next arrives, wherever the proxy sends it.
     """
@@ -265,4 +275,3 @@ class Receiver(Intake):
     def _look(self) -> None:
         self._news.wait(LOOK_EVERY)
         self._news.clear()
-        self._catch_up()

@@ -76,8 +76,9 @@ def ask_grant(by: int, user_id: int, amount: int, reason: str = "") -> int:
 def ask_refund(by: int, job_id: int) -> int:
     """Asks to give back what a job cost; returns what `agree` wants to hear. Refused: `no_job`, `claimed`, `refunded`, `repaid`."""
     with db:
-        _refundable(Job.get_or_none(Job.id == job_id))
-        return record(by, "ask refund", job_id)
+        job = Job.get_or_none(Job.id == job_id)
+        _refundable(job)
+        return record(by, "ask goodwill" if job.status == "done" else "ask refund", job_id)
 
 
 def agree(by: int, asked: int) -> Granted:
@@ -100,21 +101,37 @@ def _agreed_grant(row: OperatorAction) -> Granted:
 
 
 def _agreed_refund(row: OperatorAction) -> Granted:
-    """Stops an open job and gives its credit back; a delivered one stays as it is, and its credit comes as a present, once."""
-    job = Job.select().where(Job.id == int(row.subject)).for_update().get_or_none()
-    amount = _refundable(job)
-    if job.status == "done":
-        grant(row.operator, job.user_id, amount, f"goodwill for job {job.id}", _goodwill(job))
-        outbox.notify_once(f"goodwill:{job.id}", job.user_id, "goodwill", credits=amount, order=job.order_id)
-    else:
-        attempts.end(job.id, "abandoned", "stopped by an operator")
-        stopped = Failure("OPERATOR", "stopped by an operator", "operator")
-        endings.give_up(job, stopped, "stopped and refunded by an operator", _name(row.operator))
-        record(row.operator, "refund", f"{job.id} {amount:+d}")
+    """Stops an open job and gives its credit back."""
+    job, amount = _asked_about(row, done=False)
+    attempts.end(job.id, "abandoned", "stopped by an operator")
+    stopped = Failure("OPERATOR", "stopped by an operator", "operator")
+    endings.give_up(job, stopped, "stopped and refunded by an operator", _name(row.operator))
+    record(row.operator, "refund", f"{job.id} {amount:+d}")
     return Granted(job.user_id, amount, ledger.balance(job.user_id), job.id)
 
 
-_AGREED: dict[str, Callable[[OperatorAction], Granted]] = {"ask grant": _agreed_grant, "ask refund": _agreed_refund}
+def _agreed_goodwill(row: OperatorAction) -> Granted:
+    """A delivered job stays as it is; what it cost comes as a present, once."""
+    job, amount = _asked_about(row, done=True)
+    grant(row.operator, job.user_id, amount, f"goodwill for job {job.id}", _goodwill(job))
+    outbox.notify_once(f"goodwill:{job.id}", job.user_id, "goodwill", credits=amount, order=str(job.order_id))
+    return Granted(job.user_id, amount, ledger.balance(job.user_id), job.id)
+
+
+def _asked_about(row: OperatorAction, *, done: bool) -> tuple[Job, int]:
+    """The job and what it cost; `stale` when it was delivered since: giving both video and credit was not what was agreed to."""
+    job = Job.select().where(Job.id == int(row.subject)).for_update().get_or_none()
+    amount = _refundable(job)
+    if (job.status == "done") is not done:
+        raise DeedRefused("stale")
+    return job, amount
+
+
+_AGREED: dict[str, Callable[[OperatorAction], Granted]] = {
+    "ask grant": _agreed_grant,
+    "ask refund": _agreed_refund,
+    "ask goodwill": _agreed_goodwill,
+}
 
 
 def _refundable(job: Job | None) -> int:

@@ -84,11 +84,12 @@ def place(user_id: int, chat_id: int, draft_id: int, version: int, card_message_
     (the draft changed or is gone).
     """
     with db:
-        if service.closed():
-            raise OrdersClosed
         data = drafts.consume(draft_id, version, user_id)
         if data is None:
             raise _why_gone(user_id, f"{draft_id}:{version}")
+        # After the draft: who confirms twice has an order, and must not read that none is taken.
+        if service.closed():
+            raise OrdersClosed
         order = Order.create(
             user=user_id,
             chat_id=chat_id,

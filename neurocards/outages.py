@@ -10,6 +10,8 @@ from neurocards import clock, jobs, outbox
 from neurocards.keys import Wait
 from neurocards.models import NOW, Job, Order, Pause, ProviderAttempt
 
+# What can be paused: only KIE so far.
+PROVIDERS = ("kie",)
 # How long nobody asks but one (seconds): no longer than a retry's own delay, or the job that found out would wait for itself.
 PAUSE = 30.0
 # Retries that failed may be this share of all creates in ten minutes (Finagle's default), and some when there are hardly any.
@@ -29,6 +31,12 @@ def over(provider: str, admins: tuple[int, ...] = ()) -> None:
         return
     if held := Job.update(due_at=NOW).where(Job.held_at.is_null(False) & Job.claim_token.is_null()).execute():
         outbox.alert(admins, f"provider_up:{provider}", provider=provider, jobs=held)
+
+
+def down() -> list[str]:
+    """Providers that were found to be down lately. Somebody who waits for one tries it every PAUSE; with nobody, nobody knows."""
+    lately = Pause.provider.in_(PROVIDERS) & (Pause.until > clock.after(-PAUSE))
+    return [row.provider for row in Pause.select(Pause.provider).where(lately).order_by(Pause.provider)]
 
 
 def wait(job: Job, provider: str) -> Wait | None:

@@ -4,7 +4,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from neurocards import clock, keys, monitoring, service
+from neurocards import clock, keys, monitoring, outages, service
 from neurocards.db import db
 
 # Each query gives one row; ages are in real seconds.
@@ -26,7 +26,6 @@ _INBOX = """SELECT count(*), coalesce(extract(epoch FROM now() - min(received_at
 _PEOPLE = (
     """SELECT count(*), count(*) FILTER (WHERE reachable), count(*) FILTER (WHERE banned_at IS NOT NULL) FROM users"""
 )
-_PAUSED = "SELECT coalesce(array_agg(provider ORDER BY provider), '{}') FROM pauses WHERE provider NOT IN ('orders', 'broadcasts')"
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def overview(workers_configured: int | None) -> Overview:
             inbox=_row(_INBOX),
             keys=(sum(key.state != "quarantined" for key in known), len(known)),
             people=_row(_PEOPLE),
-            paused=_row(_PAUSED)[0],
+            paused=outages.down(),
             closed=service.closed(),
         )
 

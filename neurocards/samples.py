@@ -42,8 +42,11 @@ class Tally:
             return
         try:
             now = counted(self._registry)
-            grown = sorted((*key, value - self._saved.get(key, 0.0)) for key, value in now.items())
-            grown = [sample for sample in grown if sample[2] > 0]
+            # Zeros once, too: a histogram without its empty buckets has other quantiles.
+            new = {
+                key: value - self._saved.get(key, 0.0) for key, value in now.items() if value != self._saved.get(key)
+            }
+            grown = sorted((*key, value) for key, value in new.items())
             if grown:
                 with db:
                     db.execute_sql(_ADD, [list(column) for column in zip(*grown, strict=True)])

@@ -389,6 +389,10 @@ op-event = { $time } { $moved }: { $why }
 op-job-refunded = The credit is back already. For another try as a present: /grant { $user } 1
 
 op-keys = 🔑 <b>The video provider's keys</b>
+op-keys-more = And { $keys ->
+    [one] { $keys } more key
+   *[other] { $keys } more keys
+}: <code>python3 -m neurocards keys</code>
 op-key = <code>{ $fingerprint }</code> · { $account } · { $state } · window { $window } of 20 · in flight { $flying }
 op-key-healthy = ✅ healthy
 op-key-cooling = 🧊 cooling

@@ -390,6 +390,11 @@ op-event = { $time } { $moved }: { $why }
 op-job-refunded = Кредит уже на балансе. Подарить ещё одну попытку: /grant { $user } 1
 
 op-keys = 🔑 <b>Ключи поставщика видео</b>
+op-keys-more = И ещё { $keys ->
+    [one] { $keys } ключ
+    [few] { $keys } ключа
+   *[many] { $keys } ключей
+}: <code>python3 -m neurocards keys</code>
 op-key = <code>{ $fingerprint }</code> · { $account } · { $state } · окно { $window } из 20 · в работе { $flying }
 op-key-healthy = ✅ здоров
 op-key-cooling = 🧊 отдыхает
