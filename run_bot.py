@@ -53,6 +53,10 @@ def serve(settings: Settings, news: threading.Event) -> None:
         host="0.0.0.0",  # noqa: S104  a container's port
         port=settings.port,
         threads=8,
+        # Strangers who open connections and say nothing must not shut the others out: many are let in, and none for long.
+        connection_limit=1000,
+        channel_timeout=30,
+        asyncore_use_poll=True,
         # The server itself reads a body before the application sees its headers.
         max_request_body_size=web.MAX_BODY,
     )

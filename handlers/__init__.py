@@ -101,7 +101,9 @@ def _talk_of_a_group(message: Message) -> bool:
 
 
 def _is_operators(context: Context, message: Message) -> bool:
-    return message.from_user is not None and message.from_user.id in context.settings.admins
+    # What is passed on are another's words, and no order of the operator's.
+    own = message.from_user is not None and message.forward_origin is None
+    return own and message.from_user.id in context.settings.admins
 
 
 def _in_talk(handler: Handler, context: Context) -> Callable[[Any, TeleBot], None]:

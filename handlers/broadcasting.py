@@ -1,6 +1,10 @@
 """/broadcast: a text for everybody is shown as it will look, tried on oneself, and only then sent."""
 
+import re
+from copy import copy
+
 from telebot.apihelper import ApiTelegramException
+from telebot.formatting import apply_html_entities
 from telebot.types import CallbackQuery, Message
 
 from handlers.talk import Talk, pressed_message
@@ -9,7 +13,7 @@ from neurocards.broadcasts import Progress
 from neurocards.buttons import Press, Rows, data
 from neurocards.cards import Screen, lasted
 from neurocards.errors import DeedRefused
-from neurocards.texts import clean, say
+from neurocards.texts import clean, printable, say
 
 
 def compose(talk: Talk, message: Message) -> None:
@@ -29,12 +33,26 @@ def compose(talk: Talk, message: Message) -> None:
 
 
 def _text(message: Message) -> str:
-    """What follows the command, else what was replied to; with its formatting, as HTML."""
-    typed = clean(message.html_text).split(maxsplit=1)[1:]
-    quoted = message.reply_to_message
-    return (
-        typed[0] if typed else (clean(quoted.html_text) if quoted is not None and quoted.content_type == "text" else "")
-    )
+    """What follows the command, else what was replied to; with its formatting, as HTML. Empty when nothing of it would show."""
+    text = message.text or ""
+    command = re.match(r"\S+\s*", text)
+    typed, quoted = _html(message, command.end() if command else 0), message.reply_to_message
+    if clean(typed) or quoted is None or quoted.content_type != "text":
+        return typed if clean(typed) else ""
+    return _html(quoted)
+
+
+def _html(message: Message, start: int = 0) -> str:
+    """The text from `start` on; formatting that begins before it is cut, too. Up to `start` all is ASCII, as in Telegram's counting."""
+    entities = []
+    for entity in map(copy, message.entities or []):
+        begin, end = max(entity.offset, start), entity.offset + entity.length
+        entity.offset, entity.length = begin - start, end - begin
+        # The library writes an address into its attribute as it is.
+        entity.url = entity.url.replace('"', "%22") if entity.url else None
+        if entity.length > 0:
+            entities.append(entity)
+    return printable(apply_html_entities((message.text or "")[start:], entities, None)).strip()
 
 
 def pressed(talk: Talk, call: CallbackQuery, press: Press) -> None:

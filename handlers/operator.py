@@ -178,7 +178,7 @@ def refund(talk: Talk, call: CallbackQuery, press: Press) -> None:
 
 
 def yes(talk: Talk, call: CallbackQuery, press: Press) -> None:
-    """Does what was asked; pressed again it says the same."""
+    """Does what was asked, once."""
     moved = operators.agree(talk.user_id, press.id)
     key = "op-granted" if moved.amount > 0 else "op-taken"
     values: dict[str, str | int] = {"credits": abs(moved.amount), "user": str(moved.user_id), "balance": moved.balance}
@@ -187,8 +187,9 @@ def yes(talk: Talk, call: CallbackQuery, press: Press) -> None:
     _done(talk, call, Screen(talk.say(key, **values), [[button]]))
 
 
-def no(talk: Talk, call: CallbackQuery, _press: Press) -> None:
-    """Leaves things as they are."""
+def no(talk: Talk, call: CallbackQuery, press: Press) -> None:
+    """Leaves things as they are, for good: a yes after it comes too late, as it does after a yes."""
+    operators.decline(talk.user_id, press.id)
     talk.answer(call)
     talk.tell("op-nothing-done", instead_of=pressed_message(call))
 

@@ -157,7 +157,7 @@ def _key(row: Any, language: str) -> str:
         time = "" if row.locked else moment(row.until)
         parts.append(say("op-key-until", language, time=time) if time else say("op-key-locked", language))
     if row.credit is not None:
-        parts.append(say("op-key-credit", language, credit=f"{row.credit:g}", time=moment(row.credit_at)))
+        parts.append(say("op-key-credit", language, credit=round(row.credit), time=moment(row.credit_at)))
     return "\n".join(parts)
 
 

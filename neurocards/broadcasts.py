@@ -114,7 +114,7 @@ def wake_due(seconds: float, lease: float) -> list[int]:
         return []
     going = _untold() & (Outgoing.woken_at > clock.in_real(-lease))
     room = ON_THE_WAY - Outgoing.select().where(Outgoing.broadcast.is_null(False) & going).count()
-    return outbox.wake_due(max(0, min(room, round(RATE * seconds))), lease, broadcasts=True)
+    return outbox.wake_due(("broadcast",), max(0, min(room, round(RATE * seconds))), lease)
 
 
 def rest(seconds: float) -> None:

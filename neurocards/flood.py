@@ -44,20 +44,32 @@ class Flood:
         person = str(lane_of(update))
         if person == "0" or not self._first("update", str(update.get("update_id"))):
             return Verdict.ANSWER
-        cost = self._cost(update, person)
-        if cost == 0 or self._limiter.hit(self._budget, "person", person, cost=cost):
+        album = _album(update)
+        if album and not self._first("album", f"{person}:{album}"):
+            # As the first of it was.
+            return Verdict.ANSWER if self._is_new("refused", f"{person}:{album}") else Verdict.IGNORE
+        if self._limiter.hit(self._budget, "person", person, cost=_cost(update)):
             return Verdict.ANSWER
+        if album:
+            self._first("refused", f"{person}:{album}")
         return Verdict.SAY_SO if self._first("told", person) else Verdict.IGNORE
-
-    def _cost(self, update: dict[str, Any], person: str) -> int:
-        message, call = update.get("message"), update.get("callback_query")
-        if isinstance(call, dict):
-            press = buttons.parse(str(call.get("data")))
-            return _BUTTONS.get(press.action, TAP) if press else TAP
-        if not isinstance(message, dict) or not (message.get("photo") or message.get("document")):
-            return TAP
-        album = message.get("media_group_id")
-        return PICTURE if album is None or self._first("album", f"{person}:{album}") else 0
 
     def _first(self, kind: str, name: str) -> bool:
         return bool(self._seen.hit(self._once, kind, name[:200]))
+
+    def _is_new(self, kind: str, name: str) -> bool:
+        return bool(self._seen.test(self._once, kind, name[:200]))
+
+
+def _album(update: dict[str, Any]) -> str:
+    message = update.get("message")
+    return str(message.get("media_group_id") or "") if isinstance(message, dict) else ""
+
+
+def _cost(update: dict[str, Any]) -> int:
+    message, call = update.get("message"), update.get("callback_query")
+    if isinstance(call, dict):
+        press = buttons.parse(str(call.get("data")))
+        return _BUTTONS.get(press.action, TAP) if press else TAP
+    picture = isinstance(message, dict) and (message.get("photo") or message.get("document"))
+    return PICTURE if picture else TAP

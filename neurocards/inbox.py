@@ -26,11 +26,15 @@ def lane_of(update: dict[str, Any]) -> int:
     return 0
 
 
+# The beginning of a sender as `store` writes it, over whatever names there are before the one looked for.
+_SENDER = r'"from": \{([^"{}]|"([^"\\]|\\.)*")*'
+
+
 def sender_named(username: str) -> int | None:
     """The id of the person who wrote under this @username in the days that updates are kept; names are stored nowhere else."""
     with db:
-        # The pattern is only a sieve (an underscore fits any letter in it): the sender's own name decides.
-        likely = InboxUpdate.body.contains(f'"username": "{username}"')
+        # A sieve as `store` writes them, for a sender only and not whom a message was passed on from; the name itself decides.
+        likely = InboxUpdate.body.iregexp(_SENDER + f'"username": "{username}"')
         rows = InboxUpdate.select().where(likely & (InboxUpdate.lane != 0)).order_by(InboxUpdate.update_id.desc())
         return next((row.lane for row in rows.limit(50) if _is_named(json.loads(row.body), username)), None)
 

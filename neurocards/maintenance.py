@@ -66,7 +66,9 @@ def wake(app: App, tick: float) -> None:
         ready += [("deliver", job_id) for job_id in jobs.wake_due("deliver", BATCH, lease)]
         polls = CHECKS_A_SECOND * len(app.settings.kie_keys) * clock.unscaled(tick)
         renders = jobs.wake_due("render", max(1, int(polls)), lease)
-        ready += [("tell", row_id) for row_id in outbox.wake_due(BATCH, lease)]
+        ready += [("tell", row_id) for row_id in outbox.wake_due(("notice", "alert"), BATCH, lease)]
+        cards = max(1, round(outbox.CARDS_A_SECOND * tick))
+        ready += [("tell", row_id) for row_id in outbox.wake_due(("card",), cards, lease)]
         ready += [("announce", row_id) for row_id in broadcasts.wake_due(tick, lease)]
     for name, row_id in ready:
         if not dispatch.send(name, row_id):

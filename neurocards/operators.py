@@ -86,9 +86,28 @@ def agree(by: int, asked: int) -> Granted:
     with db:
         recent = (OperatorAction.id == asked) & (OperatorAction.at > clock.in_real(-ASKED_HOLDS))
         row = OperatorAction.get_or_none(recent & (OperatorAction.operator == by))
-        if row is None or row.action not in _AGREED:
+        if row is None or row.action not in _AGREED or _said(by, "no", asked):
             raise DeedRefused("stale")
-        return _AGREED[row.action](row)
+        moved = _AGREED[row.action](row)
+        if not _said(by, "yes", asked):
+            record(by, "yes", asked)
+        return moved
+
+
+def decline(by: int, asked: int) -> None:
+    """What this operator asked is not to be done, and can't be agreed to any more. Refused: `agreed` when it has been done."""
+    with db:
+        if _said(by, "yes", asked):
+            raise DeedRefused("agreed")
+        record(by, "no", asked)
+
+
+def _said(by: int, word: str, asked: int) -> bool:
+    """Whether they did; one person's taps come one after another."""
+    answer = (OperatorAction.action == word) & (OperatorAction.subject == str(asked))
+    return bool(
+        OperatorAction.select().where((OperatorAction.id > asked) & (OperatorAction.operator == by) & answer).exists()
+    )
 
 
 def _agreed_grant(row: OperatorAction) -> Granted:

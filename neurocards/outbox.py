@@ -4,6 +4,7 @@ Four kinds: a card to redraw (asked for again while it waits: still one row), a 
 broadcast's copy for one person (`neurocards.broadcasts`).
 """
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +15,9 @@ from neurocards.models import NOW, Order, Outgoing
 
 # One card is edited at most this often (real seconds): edits and sends share Telegram's limit, and the video must have room.
 CARD_PAUSE = 3.0
+# All cards together, a second: Telegram takes thirty messages of a bot, and answers to people and videos go first. A card that has to
+# wait is drawn once for all that happened meanwhile.
+CARDS_A_SECOND = 10
 # A row taken by somebody who then died is taken again after this (real seconds).
 LEASE = 60.0
 # What the reason begins with when somebody can't be reached.
@@ -62,16 +66,13 @@ def _open() -> Expression:
     return untold & (Outgoing.due_at <= NOW) & free
 
 
-def wake_due(limit: int, lease: float, broadcasts: bool = False) -> list[int]:
-    """Ids of rows to be sent now, marked as woken; one woken less than `lease` real seconds ago is left alone.
-
-    Copies of `broadcasts` are asked for apart: they never stand before anything else.
-    """
+def wake_due(kinds: Collection[str], limit: int, lease: float) -> list[int]:
+    """Ids of rows of these kinds to be sent now, marked as woken; one woken less than `lease` real seconds ago is left alone."""
     due = (
         Outgoing.select(Outgoing.id)
         .where(
             _open()
-            & Outgoing.broadcast.is_null(not broadcasts)
+            & Outgoing.kind.in_(kinds)
             & (Outgoing.woken_at.is_null() | (Outgoing.woken_at < clock.in_real(-lease)))
         )
         .order_by(Outgoing.due_at)

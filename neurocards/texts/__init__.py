@@ -70,10 +70,14 @@ def clean(text: str | None) -> str:
 
     Empty when nothing of it would show.
     """
-    lines = _BIDI_MARKS.sub("", (text or "").replace("\r\n", "\n").replace("\t", " "))
-    kept = "".join(char for char in lines if char == "\n" or unicodedata.category(char) not in ("Cc", "Cs"))
+    kept = printable(_BIDI_MARKS.sub("", (text or "").replace("\r\n", "\n").replace("\t", " ")))
     visible = any(unicodedata.category(char)[0] in "LNPS" for char in kept)
     return re.sub(r"\n{3,}", "\n\n", re.sub(r" {2,}", " ", kept)).strip() if visible else ""
+
+
+def printable(text: str) -> str:
+    """The text without control characters and half surrogates; line breaks stay."""
+    return "".join(char for char in text if char == "\n" or unicodedata.category(char) not in ("Cc", "Cs"))
 
 
 def units(text: str) -> int:

@@ -466,6 +466,7 @@ toast-refused-claimed = A worker is at this job right now. Try again in a minute
 toast-refused-awaited = The provider has not answered whether it took the job. Hurrying would make two videos.
 toast-refused-refunded = The credit for this job is back already.
 toast-refused-repaid = The credit for this job was given back as a present already.
+toast-refused-agreed = It is done already.
 toast-refused-stale = The question is out of date. Give the command again.
 toast-refused-operator = This is an operator.
 toast-refused-banned = They are kept out already.

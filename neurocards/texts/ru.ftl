@@ -468,6 +468,7 @@ toast-refused-claimed = Задание прямо сейчас в работе. 
 toast-refused-awaited = Поставщик ещё не ответил, принята ли съёмка. Торопить нельзя: получилось бы два видео.
 toast-refused-refunded = Кредит за это задание уже вернулся.
 toast-refused-repaid = Кредит в подарок за это задание уже начислен.
+toast-refused-agreed = Уже сделано.
 toast-refused-stale = Вопрос устарел. Повторите команду.
 toast-refused-operator = Это оператор.
 toast-refused-banned = Доступ уже закрыт.

@@ -109,7 +109,9 @@ class Acts(RuleBasedStateMachine):
         maintenance.reclaim(self.leader)
         maintenance.expire(self.leader)
         with db:
-            for row in filter(None, [outbox.take(row_id) for row_id in outbox.wake_due(1000, -1)]):
+            for row in filter(
+                None, [outbox.take(row_id) for row_id in outbox.wake_due(("card", "notice", "alert"), 1000, -1)]
+            ):
                 outbox.sent(row)
         still = [row.id for row in books.read().videos.values() if row.state not in ENDED]
         demand(not still, f"jobs {still} have no end")

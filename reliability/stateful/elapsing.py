@@ -93,7 +93,7 @@ class Elapsing(Acts):
         """The leader looks for work that waits, and moves nothing."""
         with db:
             jobs.wake_due(stage, 100, 15.0)
-            outbox.wake_due(100, 15.0)
+            outbox.wake_due(("card", "notice", "alert"), 100, 15.0)
 
     @precondition(lambda self: bool(self.world.orders))
     @step(row_id=st.integers(1, 12))

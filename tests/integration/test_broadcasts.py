@@ -83,7 +83,7 @@ def test_copies_are_woken_slowly_and_never_with_the_rest(draft, people, person):
         # Given something else to tell
         outbox.notify_once("x", 11, "granted", credits=1)
         # When everything due is woken, Then no copy is among it
-        assert len(outbox.wake_due(1000, 15.0)) == 1
+        assert len(outbox.wake_due(("notice",), 1000, 15.0)) == 1
     # And copies come ten a second, and no more than can be on their way
     assert [len(woken()) for _ in range(5)] == [10, 10, 10, 0, 0]
     for row in copies()[:10]:

@@ -99,13 +99,13 @@ def test_a_card_that_was_lost_comes_after_the_second_confirm(ordered):
     # Given an order whose card was asked for, and a message that was lost on its way to the workers
     order = ordered()
     with db:
-        woken = outbox.wake_due(10, lease=15)
-        assert (len(woken), outbox.wake_due(10, lease=15)) == (1, [])
+        woken = outbox.wake_due(("card",), 10, lease=15)
+        assert (len(woken), outbox.wake_due(("card",), 10, lease=15)) == (1, [])
     # When the customer, who still sees the summary, confirms again
     orders.show_again(order.id)
     # Then the card is asked for at once, and not after the lease
     with db:
-        assert outbox.wake_due(10, lease=15) == woken
+        assert outbox.wake_due(("card",), 10, lease=15) == woken
 
 
 @pytest.mark.parametrize("confirms", [16])

@@ -50,7 +50,7 @@ def test_a_card_asked_for_many_times_is_drawn_once(order):
     row = take(the_card())
     told(row)
     with db:
-        assert outbox.wake_due(10, lease=-1) == []
+        assert outbox.wake_due(("card",), 10, lease=-1) == []
 
 
 def test_a_card_asked_for_while_it_is_being_drawn_is_drawn_again_after_a_pause(order):
@@ -152,7 +152,7 @@ def test_a_row_that_kills_whoever_tells_it_is_not_taken_for_ever(order):
         later(taken_until=clock.in_real(-1))
     assert deaths == outbox.MAX_ATTEMPTS
     with db:
-        assert outbox.wake_due(10, lease=-1) == []
+        assert outbox.wake_due(("card",), 10, lease=-1) == []
 
 
 def test_what_cannot_be_told_at_all_is_dropped_with_the_reason(order):
@@ -165,6 +165,6 @@ def test_what_cannot_be_told_at_all_is_dropped_with_the_reason(order):
 
 def test_a_due_row_is_woken_once_while_its_message_is_on_the_way(order):
     with db:
-        assert outbox.wake_due(10, lease=15) == [the_card().id]
-        assert outbox.wake_due(10, lease=15) == []
-        assert outbox.wake_due(10, lease=-1) == [the_card().id]
+        assert outbox.wake_due(("card",), 10, lease=15) == [the_card().id]
+        assert outbox.wake_due(("card",), 10, lease=15) == []
+        assert outbox.wake_due(("card",), 10, lease=-1) == [the_card().id]

@@ -369,14 +369,23 @@ def test_no_credit_moves_without_a_yes(bot, client, victim):
     question = boss.chat()[-1]
     for data in (buttons.data("op-give", VICTIM, 5), buttons.data("op-refund", 1)):
         bot.press(boss, question.id, data)
-    # Then nothing has moved, and a no leaves it so
-    no = next(data for row in question.buttons for _, data in row if ":op-no:" in data)
-    bot.press(boss, question.id, no)
+    # Then nothing has moved, and a no leaves it so, even if a yes comes after it
+    yes, no = (
+        next(data for row in question.buttons for _, data in row if f":op-{word}:" in data) for word in ("yes", "no")
+    )
+    for data in (no, yes, no, yes):
+        bot.press(boss, question.id, data)
     assert rows(*MONEY) == before
-    # And a yes moves it once, however often it is pressed
-    yes = next(data for row in question.buttons for _, data in row if ":op-yes:" in data)
-    for _ in range(3):
-        bot.press(boss, question.id, yes)
+    # And when it is asked again, a yes moves it once, however often it is pressed, and a no after it doesn't say otherwise
+    boss.say(f"/grant {VICTIM} 100 оплата")
+    bot.answer()
+    question = boss.chat()[-1]
+    yes, no = (
+        next(data for row in question.buttons for _, data in row if f":op-{word}:" in data) for word in ("yes", "no")
+    )
+    for data in (yes, yes, no, yes):
+        bot.press(boss, question.id, data)
+    assert "ничего не изменилось" not in boss.chat()[-1].text
     assert orders.balance(VICTIM) == 7 + 100
 
 
