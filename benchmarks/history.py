@@ -25,7 +25,7 @@ from rich.progress import track
 from benchmarks.crowd import percentiles, query, report
 from benchmarks.load.figures import circumstances, keep
 from neurocards import app as application
-from neurocards import dispatch, jobs, maintenance, web
+from neurocards import dispatch, jobs, maintenance, overview, web
 from neurocards.app import App
 from neurocards.config import Settings, load_or_exit
 from neurocards.db import db
@@ -175,7 +175,8 @@ def measure(app: App, address: str) -> dict[str, dict[str, float]]:
     """p50, p95, p99 and the longest, in ms."""
     with requests.Session() as session:
         pages = {page: timed(partial(get, session, address + page), REQUESTS) for page in ("/queue_stats", "/metrics")}
-    return {**pages, "tick": timed(lambda: tick(app), TICKS), "claim": claims()}
+    stats = timed(lambda: overview.overview(None), TICKS)
+    return {**pages, "tick": timed(lambda: tick(app), TICKS), "claim": claims(), "/stats of an operator": stats}
 
 
 def get(session: requests.Session, address: str) -> None:
@@ -214,7 +215,7 @@ def claims() -> dict[str, float]:
     return figures
 
 
-def timed(act: Callable[[], None], times: int) -> dict[str, float]:
+def timed(act: Callable[[], object], times: int) -> dict[str, float]:
     """How long it takes, so many times."""
     seconds = []
     for _ in range(times):

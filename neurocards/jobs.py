@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from peewee import SQL, Expression, fn
+from peewee import SQL, Case, Expression, fn
 
 from neurocards import clock, metrics
 from neurocards.db import db
@@ -137,8 +137,10 @@ def reclaim(job: Job, stage: str, reason: str, due_in: float = 0.0, crashed: boo
 
 
 def look_again(job: Job, due_in: float, **facts: Any) -> None:
-    """Lets go of a claimed job that is where it was, to be looked at in `due_in` seconds. Not a move."""
-    changed = Job.update(due_at=clock.after(due_in), woken_at=None, **_FREE, **facts).where(_held(job)).execute()
+    """Lets go of a claimed job that is where it was, to be looked at in `due_in` seconds, or at once if a callback came meanwhile
+    (`call_back`): what we have seen may be older. Not a move."""
+    due_at = Case(None, ((Job.due_at == job.due_at, clock.after(due_in)),), Job.due_at)
+    changed = Job.update(due_at=due_at, woken_at=None, **_FREE, **facts).where(_held(job)).execute()
     if changed != 1:
         raise LostClaim(f"job {job.id}: nothing to let go of")
 
@@ -224,6 +226,13 @@ def _record(job_id: int, start: _Place, to: _Place, reason: str, actor: str, *, 
         log.info("job %s: %s > %s: %s", job_id, before, after, reason, extra={"job_id": job_id, "stage": after})
 
     db.after_commit(committed)
+
+
+def call_back(job_id: int) -> bool:
+    """KIE says that the job's task has ended: it is due now, even while somebody is looking at it. Whether a look must be sent."""
+    rendering = (Job.id == job_id) & (Job.stage == "render")
+    rows = Job.update(due_at=NOW, woken_at=NOW).where(rendering).returning(Job.claim_token).execute()
+    return any(row.claim_token is None for row in rows)
 
 
 def hurry(job_id: int) -> bool:

@@ -10,11 +10,11 @@ from typing import Any
 from flask import Flask, Response, abort, jsonify, request
 from peewee import IntegrityError, PeeweeException
 
-from neurocards import attempts, dispatch, exposition, inbox, monitoring, outbox, privileges
+from neurocards import attempts, dispatch, exposition, inbox, jobs, monitoring, outbox, privileges
 from neurocards.clients import telegram
 from neurocards.config import Settings
 from neurocards.db import db, in_a_line
-from neurocards.models import NOW, Job
+from neurocards.models import Job
 
 MAX_BODY = 1 << 20
 WEBHOOK_PATH = "/telegram/webhook"
@@ -116,8 +116,7 @@ def take_callback(nonce: str, body: Any, admins: tuple[int, ...]) -> None:
             _adopt(nonce, task_id)
         if attempt.state == "abandoned":
             outbox.alert(admins, f"late_result:{job_id}", job=job_id, task=attempt.task_id or task_id)
-        free = (Job.id == job_id) & (Job.stage == "render") & Job.claim_token.is_null()
-        due = Job.update(due_at=NOW, woken_at=NOW).where(free).execute()
+        due = jobs.call_back(job_id)
     if due:
         dispatch.send("check", [job_id])
 

@@ -37,3 +37,7 @@ def up(migrator, db):
             value double precision NOT NULL,
             PRIMARY KEY (name, labels))"""
     )
+    # What operators ask about the last day.
+    db.execute_sql("CREATE INDEX orders_by_time ON orders USING brin (created_at)")
+    db.execute_sql("CREATE INDEX jobs_failed ON jobs (finished_at DESC) WHERE status = 'failed'")
+    db.execute_sql("CREATE INDEX refunds_by_time ON ledger_entries (created_at) WHERE kind = 'refund'")

@@ -1,10 +1,13 @@
 """Webhook mode: several bot processes behind a proxy, and changes between polling and the webhook while people write."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
+import requests
 
 from sandbox.client import SandboxClient
 from sandbox.customer import Customer
@@ -131,3 +134,16 @@ def test_no_update_is_lost_while_the_mode_changes(system, another_bot, customers
     eventually(lambda: all_delivered(rows), 60)
     assert rows("SELECT update_id FROM inbox WHERE handled_at IS NULL OR error IS NOT NULL") == []
     assert_balanced(rows)
+
+
+def test_strangers_who_hold_connections_open_shut_nobody_out(system):
+    # Given many connections that begin a request and never end it
+    begun = b"POST /telegram/webhook HTTP/1.1\r\nHost: bot\r\nContent-Length: 1000\r\n\r\n{"
+    with ExitStack() as connections:
+        for _ in range(150):
+            connection = connections.enter_context(socket.create_connection(("127.0.0.1", system.port), timeout=5))
+            connection.sendall(begun)
+        # Then others are answered
+        assert requests.get(f"http://127.0.0.1:{system.port}/healthz", timeout=5).ok
+        answer = requests.post(f"http://127.0.0.1:{system.port}/telegram/webhook", json={}, timeout=5)
+        assert answer.status_code == 403

@@ -11,7 +11,7 @@ from peewee import OperationalError
 from neurocards import inbox
 from neurocards.db import db
 from neurocards.errors import ProviderError
-from neurocards.intake import TRIES, Lanes, Poller
+from neurocards.intake import TRIES, Lanes, Poller, Receiver
 from neurocards.models import InboxUpdate
 
 FLOOD = ProviderError("telegram", "sendMessage", "Too Many Requests: retry after 1", http_status=429, retry_after=0.01)
@@ -360,6 +360,71 @@ def test_a_bot_whose_turn_it_is_not_leaves_telegram_alone(open_lanes):
     # Then it polls when it may, and takes that update up
     assert desk.done.wait(10)
     assert desk.handled[7] == [1]
+
+
+def test_what_another_process_stores_while_we_poll_is_taken_up(open_lanes):
+    # Given a webhook's process that stores an update when the poller has long begun
+    desk, lanes = open_lanes(1)
+    telegram = Telegram()
+    fetch, late = telegram.fetch, [update(1)]
+
+    def fetch_while_others_store(offset: int, timeout: int) -> list[Update]:
+        if len(telegram.offsets) > 2 and late:
+            inbox.store([late.pop()])
+        return fetch(offset, timeout)
+
+    telegram.fetch = fetch_while_others_store
+    poller = Poller(telegram.fetch, lanes, lambda: True)
+    thread = threading.Thread(target=poller.run)
+    thread.start()
+    # Then it is handled without a restart
+    assert desk.done.wait(10)
+    poller.stop()
+    thread.join(10)
+
+
+def test_updates_don_t_stand_still_because_telegram_refuses_to_hear_the_address_again(open_lanes):
+    # Given a webhook that was registered, and may not be registered again
+    desk, lanes = open_lanes(1)
+    news, tries = threading.Event(), []
+
+    def register() -> None:
+        tries.append(1)
+        if len(tries) == 2:
+            inbox.store([update(1)])
+        if len(tries) > 1:
+            raise ProviderError("telegram", "setWebhook", "bad webhook: failed to resolve host", http_status=400)
+
+    receiver = Receiver(news, lanes, lambda: True, register)
+    receiver.register_every = 0.0
+    thread = threading.Thread(target=receiver.run)
+    thread.start()
+    # Then what has come is handled all the same
+    assert desk.done.wait(10)
+    receiver.stop()
+    thread.join(10)
+
+
+def test_who_has_lost_the_lock_leaves_what_waits_to_the_other(open_lanes):
+    # Given a process at one of a person's updates, with two more behind it
+    release, entered = threading.Event(), threading.Event()
+    handled: list[int] = []
+
+    def handle(update: Update) -> None:
+        entered.set()
+        assert release.wait(10)
+        handled.append(update["update_id"])
+
+    _, lanes = open_lanes(handle=handle)
+    put(lanes, update(1), update(2), update(3))
+    assert entered.wait(10)
+    # When it is another's turn
+    lanes.drop_waiting()
+    release.set()
+    lanes.stop(5)
+    # Then it ends what it has begun, and no more
+    assert (handled, lanes.in_hand()) == ([1], set())
+    assert open_updates() == [2, 3]
 
 
 def test_taking_up_the_backlog_again_repeats_nothing_that_is_in_hand(open_lanes):

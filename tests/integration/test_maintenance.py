@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -23,6 +24,7 @@ from neurocards import (
     liveness,
     maintenance,
     orders,
+    outbox,
     pipeline,
     settlement,
     web,
@@ -293,6 +295,23 @@ def test_a_callback_that_is_faster_than_the_answer_has_its_task_looked_at_now(or
     assert (called_back, now(job).stage, due_in(job) <= 0) == (True, "render", True)
 
 
+def test_a_callback_that_comes_during_a_look_is_followed_by_another_look(ordered, worker):
+    # Given a task that KIE was just asked about, and had not ended
+    job = claimed(ordered(), "submit")
+    with db:
+        attempt = attempts.begin(job, "key", "model")
+        attempts.accepted(attempt.id, "task-1")
+        jobs.forward(job, "render", "task accepted", due_in=0.0)
+        [looking] = jobs.claim_renders([job.id], "w:1:aaaa")
+    # When it ends, and says so, before that answer is written down
+    web.take_callback(attempt.nonce, {"data": {"taskId": "task-1"}}, (OPERATOR,))
+    assert now(job).claim_token == looking.claim_token
+    with db:
+        jobs.look_again(looking, 30.0)
+    # Then the job is due, and not in half a minute
+    assert (now(job).stage, now(job).claim_token, due_in(job) <= 0) == ("render", None, True)
+
+
 def test_a_task_whose_worker_lost_its_claim_is_known_all_the_same(ordered, worker):
     # Given a worker that was taken for dead while it asked KIE
     job = claimed(ordered(), "submit")
@@ -424,6 +443,19 @@ def test_no_more_jobs_are_woken_for_kie_than_its_window_has_room_for(ordered, wo
     # When the leader sweeps, Then two are woken
     maintenance.wake(w1, 1.0)
     assert sum(woken(job) for job in waiting) == 2
+
+
+def test_cards_wait_for_each_other_and_notices_for_no_card(ordered, worker):
+    # Given more cards to be drawn than fit into a second, and a notice
+    for number in range(outbox.CARDS_A_SECOND + 5):
+        ordered(user_id=100 + number)
+    with db:
+        outbox.notify_once("x", 7, "granted", credits=1)
+    # When the leader sweeps, Then the notice and a second's worth of cards are called up
+    maintenance.wake(worker(), 1.0)
+    with db:
+        woken = [row.kind for row in Outgoing.select().where(Outgoing.woken_at.is_null(False))]
+    assert Counter(woken) == {"card": outbox.CARDS_A_SECOND, "notice": 1}
 
 
 def test_a_window_with_room_is_filled_before_the_next_sweep_and_not_twice(ordered, worker):

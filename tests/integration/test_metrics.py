@@ -96,6 +96,8 @@ def test_figures_of_processes_add_up_and_are_added_once(begun):
         saved = samples.totals()
     assert saved["neurocards_orders_total", '{"template": "ugc"}'] == 6
     assert saved["neurocards_bot_answer_seconds_bucket", '{"le": "1.0"}'] == 1
+    # With the buckets that nothing has fallen into: quantiles are reckoned from them, too
+    assert saved["neurocards_bot_answer_seconds_bucket", '{"le": "0.1"}'] == 0
     assert figure(scraped(), "orders_total", template="ugc") == 6
 
 

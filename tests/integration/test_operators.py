@@ -23,8 +23,10 @@ def sound(clean_db):
 
 
 def deeds() -> list[tuple[int, str, str]]:
+    """What was done, without the questions and answers before it."""
     with db:
-        rows = OperatorAction.select().where(~OperatorAction.action.startswith("ask")).order_by(OperatorAction.id)
+        talk = OperatorAction.action.startswith("ask") | OperatorAction.action.in_(("yes", "no"))
+        rows = OperatorAction.select().where(~talk).order_by(OperatorAction.id)
         return [(row.operator, row.action, row.subject) for row in rows]
 
 
@@ -103,6 +105,18 @@ def test_what_was_possible_when_asked_may_be_so_no_more(person):
     assert orders.balance(7) == 0
 
 
+def test_a_no_ends_the_question_and_after_a_yes_comes_too_late(person):
+    person(7, credits=5)
+    first, second = operators.ask_grant(BOSS, 7, 3), operators.ask_grant(BOSS, 7, 1)
+    # When one question is declined and the other agreed to
+    operators.decline(BOSS, first)
+    operators.agree(BOSS, second)
+    # Then neither can be turned into its opposite
+    refused("stale", operators.agree, BOSS, first)
+    refused("agreed", operators.decline, BOSS, second)
+    assert orders.balance(7) == 6
+
+
 # Refunds ----------------------------------------------------------------------------------------------------------------
 
 
@@ -168,6 +182,18 @@ def test_a_delivered_video_is_given_back_as_a_present_once_and_stays(ordered):
     assert orders.balance(7) == 5
     assert lookup.story(job.id).job.status == "done"
     assert notices() == ["goodwill"]
+
+
+def test_a_refund_that_was_asked_before_the_delivery_is_asked_anew(ordered):
+    # Given an operator who is asked whether to stop a job
+    job = jobs_of(ordered())[0]
+    asked = operators.ask_refund(BOSS, job.id)
+    # When its video arrives before the yes
+    delivered(job)
+    # Then the customer is not given the credit as well: a present is another question
+    refused("stale", operators.agree, BOSS, asked)
+    assert orders.balance(7) == 4
+    assert operators.agree(BOSS, operators.ask_refund(BOSS, job.id)).balance == 5
 
 
 def test_the_render_of_a_stopped_job_is_given_up(ordered):
@@ -260,6 +286,17 @@ def test_a_name_is_known_while_the_updates_are_kept(clean_db):
     assert inbox.sender_named("anna_shop") == inbox.sender_named("Anna_Shop") == 7
     # A pattern's letters are letters, and who was only quoted did not write
     assert [inbox.sender_named(name) for name in ("annaXshop", "%", "boris", "nobody")] == [None, None, 8, None]
+
+
+def test_a_name_is_found_however_often_others_pass_its_owners_words_on(clean_db):
+    # Given somebody with braces and quotes in their name, and many later updates that were passed on from them
+    sender = {"id": 7, "first_name": '{"', "username": "victim_shop"}
+    passed_on = {"type": "user", "sender_user": sender}
+    inbox.store([{"update_id": 1, "message": {"from": sender}}])
+    others = [{"from": {"id": 8, "username": "other"}, "forward_origin": passed_on} for _ in range(100)]
+    inbox.store([{"update_id": number, "message": message} for number, message in enumerate(others, 2)])
+    # Then the name leads to its owner
+    assert inbox.sender_named("victim_shop") == 7
 
 
 # The service and its keys -----------------------------------------------------------------------------------------------

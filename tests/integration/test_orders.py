@@ -85,6 +85,19 @@ def test_while_operators_work_no_order_is_taken_and_the_draft_is_kept(person):
     assert orders.place(7, 7, draft.id, draft.version, 100).count == 1
 
 
+def test_who_has_ordered_before_the_close_is_told_of_the_order(person):
+    # Given an order, and a service that is closed since
+    person()
+    draft = ready_draft()
+    order = orders.place(7, 7, draft.id, draft.version, 100)
+    with db:
+        service.close("a new server")
+    # When the same button is pressed again, Then it is not said that no order is taken
+    with pytest.raises(AlreadyOrdered) as again:
+        orders.place(7, 7, draft.id, draft.version, 100)
+    assert again.value.order_id == order.id
+
+
 def test_a_confirm_pressed_twice_is_one_order(person):
     person()
     draft = ready_draft()

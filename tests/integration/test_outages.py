@@ -51,6 +51,20 @@ def history(states: list[str], n: int, minutes_ago: float = 1.0) -> None:
             ProviderAttempt.create(started_at=began, **row, **ended, **task)
 
 
+def test_nobody_knows_of_an_outage_that_nobody_has_asked_about_for_a_while(clean_db):
+    # Given an outage whose last waiting order was refunded
+    with db:
+        outages.pause("kie", "maintenance")
+    pause_ended(1)
+    with db:
+        assert outages.down() == ["kie"]
+    # When nobody has tried since
+    pause_ended(outages.PAUSE + 1)
+    # Then operators are not told that it goes on
+    with db:
+        assert outages.down() == []
+
+
 # The pause ------------------------------------------------------------------------------------------------------------
 
 
@@ -65,6 +79,7 @@ def test_maintenance_pauses_the_provider_for_others_and_not_for_long(ordered, wo
     assert wait_of(submitting(second)) == outages.PAUSE
     with db:
         assert (Job.get_by_id(first.id).due_at - Pause.get().until).total_seconds() >= 0
+        assert outages.down() == ["kie"]
     # And to somebody else's maintenance it is nothing
     with db:
         assert outages.wait(second, "another provider") is None

@@ -1,10 +1,12 @@
 """A person's budget: spent by what they ask for, told once, and of no concern to anybody else."""
 
 import itertools
+import threading
+import time
 
 import pytest
 
-from neurocards import flood
+from neurocards import clock, flood
 from neurocards.flood import Flood, Verdict
 
 _ids = itertools.count(1)
@@ -26,6 +28,7 @@ def answered(guard: Flood, updates) -> int:
         (lambda: update("callback_query", data="v1:go:1:photo"), flood.TAP),
         (lambda: update("callback_query", data="rubbish"), flood.TAP),
         (lambda: update("callback_query", data="v1:run:1:2"), flood.LAUNCH),
+        (lambda: update("callback_query", data="v1:replace:1"), flood.PICTURE),
         (lambda: update(photo=[{"file_id": "x"}]), flood.PICTURE),
         (lambda: update(document={"file_id": "x"}), flood.PICTURE),
     ],
@@ -75,3 +78,43 @@ def test_an_update_that_is_tried_again_costs_nothing():
 def test_whoever_has_no_id_is_let_through(odd):
     guard = Flood()
     assert [guard.judge(odd) for _ in range(100)] == [Verdict.ANSWER] * 100
+
+
+def test_albums_are_no_way_past_the_budget():
+    # Given somebody whose budget is spent
+    guard = Flood()
+    answered(guard, (update(text="x") for _ in range(flood.BUDGET)))
+    # When they send one album after another, Then no part of any is answered
+    parts = [update(photo=[{}], media_group_id=str(album)) for album in range(5) for _ in range(10)]
+    assert answered(guard, parts) == 0
+    assert Verdict.ANSWER not in {
+        guard.judge(part) for part in [update(photo=[{}], media_group_id="0") for _ in range(3)]
+    }
+
+
+def test_an_album_of_whatever_kind_counts_once():
+    guard = Flood()
+    assert answered(guard, (update(video={}, media_group_id="a") for _ in range(1000))) == 1000
+
+
+def test_what_is_over_leaves_nothing_in_memory():
+    # Given a guard of short windows that has judged many updates and albums of one person
+    clock.set_scale(flood.WINDOW)
+    try:
+        guard = Flood()
+        for number in range(300):
+            guard.judge(update(photo=[{}], media_group_id=str(number)))
+        # When their time is over and people go on writing, Then the old ones are forgotten
+        deadline = time.monotonic() + 20
+        while kept(guard) > 100:
+            guard.judge(update(text="x"))
+            assert time.monotonic() < deadline, f"{kept(guard)} names are still kept"
+            threading.Event().wait(0.05)
+    finally:
+        clock.set_scale(1)
+
+
+def kept(guard: Flood) -> int:
+    """Names that are counted under, whatever for."""
+    storages = guard._limiter.storage, guard._seen.storage
+    return sum(len(storage.storage) + len(storage.events) for storage in storages)

@@ -93,3 +93,14 @@ def test_the_figures_fit_a_phone(language: str, shortage: str) -> None:
     _check(screen)
     assert len(screen.text.splitlines()) <= 14
     assert "1:02:05" in screen.text and "kie" in screen.text and "BILLING 3" in screen.text
+
+
+def test_a_key_that_does_not_work_is_shown_however_many_there_are() -> None:
+    # Given more keys than a message shows, the last of which is out
+    healthy = [SimpleNamespace(**{**vars(KEY), "state": "healthy", "fingerprint": f"{n:08x}"}) for n in range(20)]
+    screen = panels.keys([*healthy, KEY], "ru")
+    # Then it comes first, with a hand on it, and the rest is counted
+    assert screen.buttons[0][0][1] == buttons.data("op-release", KEY.fingerprint)
+    assert "И ещё 11 ключей" in screen.text
+    # And a credit of millions can be read
+    assert "1\u00a0234\u00a0567" in panels.keys([SimpleNamespace(**{**vars(KEY), "credit": 1234567.0})], "ru").text
