@@ -194,7 +194,8 @@ def _say_of(bot: TeleBot, update: dict[str, Any], key: str) -> None:
     if chat.get("type") != "private" or not isinstance(chat.get("id"), int):
         return
     try:
-        bot.send_message(chat["id"], say(key, start.language_of(code if isinstance(code, str) else None)))
+        # A private chat has the person's id.
+        bot.send_message(chat["id"], say(key, orders.language_of(chat["id"], code if isinstance(code, str) else None)))
     except (ApiTelegramException, ProviderError) as error:
         log.warning("%s was not delivered: %s", key, error)
 

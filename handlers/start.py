@@ -73,14 +73,9 @@ def membership(update: ChatMemberUpdated, bot: TeleBot) -> None:
 
 
 def _tell_group(update: Message | ChatMemberUpdated, bot: TeleBot) -> None:
-    language = language_of(update.from_user.language_code if update.from_user else None)
+    language = orders.suggested_language(update.from_user.language_code if update.from_user else None)
     try:
         bot.send_message(update.chat.id, say("group", language))
     except ApiTelegramException as error:
         # Many groups don't let a bot write, and nothing hangs on this message.
         log.info("a group could not be told: %s", error.description)
-
-
-def language_of(code: str | None) -> str:
-    """The language for someone we have not met, from Telegram's `language_code`."""
-    return "en" if (code or "").startswith("en") else "ru"

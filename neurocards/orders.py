@@ -4,11 +4,12 @@ An order is one transaction: the draft is consumed, the debit, the balance, the 
 nothing is. The messages that wake the workers go out after the commit; lost ones are sent again by the sweep.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from neurocards import dispatch, drafts, jobs, ledger, metrics, outbox, service
-from neurocards.db import db
+from neurocards.db import Unreachable, db
 from neurocards.errors import AlreadyOrdered, OrdersClosed, StaleButton, TooManyOpen
 from neurocards.models import Draft, Job, LedgerEntry, Order, Photo, User
 
@@ -27,9 +28,8 @@ class Greeting:
 
 def meet(user_id: int, first_name: str, language_code: str | None, welcome_credits: int = 1) -> Greeting:
     """Makes or refreshes the person's row and gives the welcome credits once."""
-    language = "en" if (language_code or "").startswith("en") else "ru"
     with db:
-        user = {"id": user_id, "first_name": first_name[:64], "language": language}
+        user = {"id": user_id, "first_name": first_name[:64], "language": suggested_language(language_code)}
         User.insert(user).on_conflict(
             conflict_target=[User.id], update={"first_name": first_name[:64], "reachable": True}
         ).execute()
@@ -39,6 +39,19 @@ def meet(user_id: int, first_name: str, language_code: str | None, welcome_credi
             else False
         )
         return Greeting(User.get_by_id(user_id), new)
+
+
+def suggested_language(code: str | None) -> str:
+    """The language for someone we have not met, from Telegram's `language_code`."""
+    return "en" if (code or "").startswith("en") else "ru"
+
+
+def language_of(user_id: int, code: str | None) -> str:
+    """The language the person chose, or what Telegram's code suggests; that, too, while the database is away."""
+    with suppress(*Unreachable), db:
+        chosen = User.select(User.language).where(User.id == user_id).scalar()
+        return chosen or suggested_language(code)
+    return suggested_language(code)
 
 
 def set_language(user_id: int, language: str) -> None:
