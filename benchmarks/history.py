@@ -185,7 +185,8 @@ def get(session: requests.Session, address: str) -> None:
 
 
 def tick(app: App) -> None:
-    """What the leading scheduler does each second."""
+    """What the leading scheduler does each second; without a process that beats nothing would be called up."""
+    maintenance.beat(app)
     maintenance.wake(app, 1.0)
     maintenance.reclaim(app)
     maintenance.expire(app)
@@ -235,7 +236,7 @@ class Statements(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Each statement once, with the values it had first."""
         statement, values = record.msg if isinstance(record.msg, tuple) else ("", None)
-        if statement.startswith(("SELECT", "UPDATE", "WITH")):
+        if statement.lstrip().startswith(("SELECT", "UPDATE", "WITH")):
             self.seen.setdefault(statement, values)
 
 
