@@ -5,7 +5,7 @@ RUN := .venv/bin/python -m
 PIP_TOOLS := pip-tools==7.6.2
 PIP_AUDIT := pip-audit==2.10.1
 SCRIPTS := .ci/run deploy_vps.sh $(wildcard scripts/*.sh)
-COMPILE := --quiet --generate-hashes --allow-unsafe --strip-extras \
+COMPILE := --quiet --generate-hashes --allow-unsafe --no-strip-extras \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 # Handed to the recipe through the environment, with $ and quotes as they were typed: nothing here expands them.

@@ -4,9 +4,11 @@ import ast
 import re
 import subprocess
 import sys
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from neurocards import dispatch
 from neurocards.config import Settings
@@ -74,3 +76,17 @@ def test_functions_are_short(path):
             lengths[node.name] = node.end_lineno - node.lineno + 1 - (len(docstring.splitlines()) if docstring else 0)
     # Then none is over 40 lines
     assert {name: length for name, length in lengths.items() if length > 40} == {}
+
+
+def test_packages_are_pinned_with_the_extras_that_others_ask_of_them():
+    # Given what the installed packages ask of one another, extras included
+    asked = [Requirement(line) for found in distributions() for line in found.requires or ()]
+    extras = {f"{need.name}[{extra}]" for need in asked for extra in need.extras if applies(need)}
+    # Then each is a pin: an older pip looks for `name[extra]` by itself, finds a newer release, and refuses it for want of a hash
+    pins = (ROOT / "requirements-dev.txt").read_text()
+    assert {name for name in extras if f"\n{name}==" not in pins} == set()
+
+
+def applies(need: Requirement) -> bool:
+    """Whether a requirement holds in this environment when nothing optional was asked for."""
+    return need.marker is None or need.marker.evaluate({"extra": ""})
