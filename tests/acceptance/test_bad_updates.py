@@ -178,13 +178,17 @@ def test_updates_of_nobody_do_not_stand_in_the_way(anna, records, client):
 
 
 def test_operators_are_told_of_what_was_set_aside(anna, client):
-    # When an update could not be handled
+    def told(shown) -> bool:
+        return "не обработано и отложено" in shown.text and "unreadable" in shown.text
+
+    # When two updates could not be handled for the same reason
     anna.say("/start")
     send_raw(anna, **BROKEN["a number for a text"])
+    send_raw(anna, **BROKEN["a photo without sizes"])
     # Then the operators learn of it, once a day and not for each
     operator = client.user(id=OPERATOR)
-    operator.wait("не обработано и отложено", 20)
-    assert len([shown for shown in operator.chat() if "не обработано и отложено" in shown.text]) == 1
+    operator.wait(told, 20)
+    assert len([shown for shown in operator.chat() if told(shown)]) == 1
 
 
 def test_an_answer_that_telegram_refuses_is_not_silence(anna, records, client):

@@ -21,7 +21,10 @@ def system(tmp_path_factory: pytest.TempPathFactory, database_server: str, redis
 @pytest.fixture
 def boss(client, rows) -> Iterator[Customer]:
     """The operator. After each test nothing more is to be told them, orders are taken and the books balance."""
-    yield Customer(client.user(id=OPERATOR, first_name="Оператор"))
+    boss = Customer(client.user(id=OPERATOR, first_name="Оператор"))
+    # Their /start from when the system came up is answered: what is said next has an answer of its own.
+    boss.user.wait(lambda shown: shown.from_bot)
+    yield boss
     untold = "SELECT 1 FROM outbox WHERE kind = 'alert' AND sent_at IS NULL AND error IS NULL"
     eventually(lambda: rows(untold) == [])
     assert_balanced(rows)

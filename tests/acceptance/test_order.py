@@ -5,6 +5,7 @@ import io
 import av
 
 from neurocards.texts import say
+from tests.acceptance.books import assert_delivered
 
 
 def test_a_new_customer_gets_their_first_video(anna, rows):
@@ -49,10 +50,11 @@ def test_three_videos_are_three_jobs_and_each_is_sent(anna, rows):
     assert rows("SELECT credits FROM users WHERE id = %s", anna.user.id) == [{"credits": 2}]
 
 
-def test_history_sends_a_video_again_without_uploading_it(anna, client):
+def test_history_sends_a_video_again_without_uploading_it(anna, client, rows):
     # Given a delivered video
     anna.order()
     video = anna.video()
+    assert_delivered(rows, anna)
     uploads = len(client.journal(service="telegram", endpoint="sendVideo"))
     # When it is asked for in the history
     anna.say("/history")

@@ -4,7 +4,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pytest
 import requests
@@ -73,6 +73,19 @@ def everybody_orders(people: list[Customer]) -> None:
         list(pool.map(lambda person: complete(person, "count"), people))
 
 
+def start_again(system: Local) -> None:
+    """Starts the first bot and waits until it answers: the tests after this one may come in any order."""
+    system.child("run_bot").start()
+    eventually(lambda: answers(system.port), 30)
+
+
+def answers(port: int) -> bool:
+    """Whether a bot's HTTP server is up on this port."""
+    with suppress(requests.ConnectionError):
+        return requests.get(f"http://127.0.0.1:{port}/healthz", timeout=5).ok
+    return False
+
+
 def all_delivered(rows: Query) -> bool:
     return not rows("SELECT id FROM jobs WHERE status <> 'done'")
 
@@ -107,7 +120,7 @@ def test_two_bots_behind_a_proxy_serve_everybody_once(system, proxy, another_bot
     proxy.ports.remove(port)
     proxy.ports.append(system.port)
     second.stop()
-    system.child("run_bot").start()
+    start_again(system)
 
 
 def test_no_update_is_lost_while_the_mode_changes(system, another_bot, customers, rows):
@@ -127,7 +140,7 @@ def test_no_update_is_lost_while_the_mode_changes(system, another_bot, customers
     ordering = threading.Thread(target=everybody_orders, args=(people,))
     ordering.start()
     polling.stop()
-    system.child("run_bot").start()
+    start_again(system)
     ordering.join(60)
     # Then everybody has their order, and every update was handled
     assert not ordering.is_alive()
