@@ -51,9 +51,13 @@ def state(job: Job) -> str:
     return job.stage or job.status
 
 
-def create(order_id: int, user_id: int, count: int) -> list[int]:
-    """Makes the `count` queued jobs of an order and returns their ids. They are due at once, in their turn."""
-    before = open_of(user_id)
+def create(order_id: int, user_id: int, count: int, before: int) -> list[Job]:
+    """Makes the `count` queued jobs of an order for somebody who has `before` open ones. They are due at once, in their turn.
+
+    The caller sends a message for one that is nobody's second, while nobody waits to be called up (its `woken_at` is set); the sweep sends
+    the others' in their turn. A message sent past those that wait would stand before them in Redis.
+    """
+    at_once = before == 0 and not anybody_waits("script")
     rows = [
         {
             "order": order_id,
@@ -61,15 +65,14 @@ def create(order_id: int, user_id: int, count: int) -> list[int]:
             "number": number + 1,
             "deadline_at": clock.after(DEADLINE),
             "turn_at": clock.after(TURN * (before + number)),
-            # The caller sends a message for one that is nobody's second; the sweep sends the others' in their turn.
-            "woken_at": NOW if before + number == 0 else None,
+            "woken_at": NOW if at_once and number == 0 else None,
         }
         for number in range(count)
     ]
-    ids = [job.id for job in Job.insert_many(rows).returning(Job.id).execute()]
-    for job_id in ids:
-        _record(job_id, (None, None), ("queued", None), "ordered", f"user:{user_id}")
-    return ids
+    made = list(Job.insert_many(rows).returning(Job).execute())
+    for job in made:
+        _record(job.id, (None, None), ("queued", None), "ordered", f"user:{user_id}")
+    return made
 
 
 def open_of(user_id: int) -> int:
@@ -95,9 +98,6 @@ def claim_renders(job_ids: Sequence[int], process: str) -> list[Job]:
 
 
 def _take(which: Expression, stage: str, process: str, **changes: Any) -> list[Job]:
-    waiting = (Job.status == "processing") & (Job.stage == stage)
-    if stage == "script":
-        waiting |= Job.status == "queued"
     rows = (
         Job.update(
             status="processing",
@@ -107,10 +107,23 @@ def _take(which: Expression, stage: str, process: str, **changes: Any) -> list[J
             claimed_at=fn.clock_timestamp(),
             **changes,
         )
-        .where(which & waiting & Job.claim_token.is_null() & (Job.due_at <= fn.clock_timestamp()))
+        .where(which & _wants(stage) & Job.claim_token.is_null() & (Job.due_at <= fn.clock_timestamp()))
         .returning(Job)
     )
     return list(rows.execute())
+
+
+def _wants(stage: str) -> Expression:
+    """Jobs whose next step is `stage`: the script also of those that nobody has taken up yet."""
+    there = (Job.status == "processing") & (Job.stage == stage)
+    return there | (Job.status == "queued") if stage == "script" else there
+
+
+def _waiting(stage: str) -> Expression:
+    """Free jobs whose next step is `stage`, and due."""
+    # Named for the index of what is open and free.
+    free = Job.status.in_(OPEN) & Job.claim_token.is_null()
+    return free & _wants(stage) & (Job.due_at <= NOW)
 
 
 def forward(job: Job, to: str, reason: str, due_in: float | None = None, **facts: Any) -> None:
@@ -241,16 +254,14 @@ def hurry(job_id: int) -> bool:
     return bool(Job.update(due_at=NOW, woken_at=None).where(free).execute())
 
 
-def wake_due(stage: str | None, limit: int, lease: float) -> list[int]:
-    """Marks due, free jobs of `stage` (None: queued ones) as woken and returns their ids, in their turns.
+def wake_due(stage: str, limit: int, lease: float) -> list[int]:
+    """Marks due, free jobs whose next step is `stage` as woken and returns their ids, in their turns.
 
     A job woken less than `lease` real seconds ago is left alone: its message is still on the way.
     """
-    waiting = (Job.status == "queued") if stage is None else (Job.stage == stage)
     due = (
         Job.select(Job.id)
-        .where(waiting & Job.status.in_(OPEN) & Job.claim_token.is_null() & (Job.due_at <= NOW))
-        .where(Job.woken_at.is_null() | (Job.woken_at < clock.in_real(-lease)))
+        .where(_waiting(stage) & (Job.woken_at.is_null() | (Job.woken_at < clock.in_real(-lease))))
         .order_by(Job.turn_at, Job.id)
         .limit(limit)
         .for_update("FOR UPDATE SKIP LOCKED")
@@ -259,10 +270,9 @@ def wake_due(stage: str | None, limit: int, lease: float) -> list[int]:
     return [job.id for job in sorted(rows, key=lambda job: (job.turn_at, job.id))]
 
 
-def waits_for_room() -> bool:
-    """Whether a job that has not been woken wants to be submitted now."""
-    due = (Job.stage == "submit") & Job.claim_token.is_null() & Job.woken_at.is_null() & (Job.due_at <= NOW)
-    return bool(Job.select(Job.id).where(due & (Job.status == "processing")).exists())
+def anybody_waits(stage: str) -> bool:
+    """Whether a job that has not been woken wants `stage` now."""
+    return bool(Job.select(Job.id).where(_waiting(stage) & Job.woken_at.is_null()).exists())
 
 
 def called_up(lease: float) -> int:
@@ -280,8 +290,7 @@ def jumps_the_queue(job: Job) -> bool:
     """Whether a claimed job comes straight from its script while others wait to be submitted whose turn is before its own."""
     if job.woken_at is None or job.woken_at > job.due_at:
         return False
-    waiting = (Job.status == "processing") & (Job.stage == "submit") & Job.claim_token.is_null() & (Job.due_at <= NOW)
-    return bool(Job.select(Job.id).where(waiting & (Job.turn_at < job.turn_at)).exists())
+    return bool(Job.select(Job.id).where(_waiting("submit") & (Job.turn_at < job.turn_at)).exists())
 
 
 def new_process_id(host: str, pid: int) -> str:

@@ -61,7 +61,7 @@ def wake(app: App, tick: float) -> None:
     with db:
         # Few at a time: in Redis they stand in the order they came, here in their turns.
         ahead = max(0, SCRIPTS_AHEAD * liveness.processes() - waiting)
-        ready = [("script", job_id) for stage in ("script", None) for job_id in jobs.wake_due(stage, ahead, lease)]
+        ready = [("script", job_id) for job_id in jobs.wake_due("script", ahead, lease)]
         ready += [("submit", job_id) for job_id in jobs.wake_due("submit", _room(app), lease)]
         ready += [("deliver", job_id) for job_id in jobs.wake_due("deliver", BATCH, lease)]
         polls = CHECKS_A_SECOND * len(app.settings.kie_keys) * clock.unscaled(tick)
@@ -80,7 +80,7 @@ def wake(app: App, tick: float) -> None:
 def admit(app: App) -> None:
     """Calls up those that wait for an account's window as soon as it has room: each second that a place in it stays empty is lost."""
     with db:
-        if not jobs.waits_for_room():
+        if not jobs.anybody_waits("submit"):
             return
         ready = jobs.wake_due("submit", _room(app), CROWD_LEASE)
     for job_id in ready:

@@ -113,13 +113,14 @@ def place(user_id: int, chat_id: int, draft_id: int, version: int, card_message_
         others = jobs.open_of(user_id)
         if others + order.count > MOST_OPEN:
             raise TooManyOpen(others, MOST_OPEN)
-        job_ids = jobs.create(order.id, user_id, order.count)
-        ledger.debit(user_id, job_ids, f"order {order.id}")
+        made = jobs.create(order.id, user_id, order.count, others)
+        ledger.debit(user_id, [job.id for job in made], f"order {order.id}")
         outbox.redraw_card(order)
     metrics.ORDERS.labels(order.template).inc()
     metrics.VIDEOS.inc(order.count)
-    if not others:
-        dispatch.send("script", job_ids[0])
+    for job in made:
+        if job.woken_at:
+            dispatch.send("script", job.id)
     return order
 
 

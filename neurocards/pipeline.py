@@ -98,11 +98,11 @@ def submit(app: App, job: Job) -> None:
     with db:
         if jobs.jumps_the_queue(job):
             # Its picture is there; the sweep calls it up when it is its turn.
-            jobs.look_again(job, 0.0)
+            jobs.look_again(job, 0.0, held_at=None)
             return
         lease = app.keys.acquire()
         if isinstance(lease, keys.Wait):
-            jobs.look_again(job, lease.seconds)
+            jobs.look_again(job, lease.seconds, held_at=None)
             return
         attempt = attempts.begin(job, lease.fingerprint, model)
         first_check = forecast.render_time(model) * FIRST_CHECK

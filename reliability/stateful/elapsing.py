@@ -88,8 +88,8 @@ class Elapsing(Acts):
                 self.world.expect(job_id, frozenset({"failed", *maybe}))
 
     @precondition(lambda self: self.busy)
-    @step(stage=st.sampled_from([None, *jobs.STAGES]))
-    def wake(self, stage: str | None) -> None:
+    @step(stage=st.sampled_from(jobs.STAGES))
+    def wake(self, stage: str) -> None:
         """The leader looks for work that waits, and moves nothing."""
         with db:
             jobs.wake_due(stage, 100, 15.0)

@@ -98,10 +98,10 @@ def test_due_jobs_are_woken_once_while_their_message_is_on_the_way(ordered):
     with db:
         Job.update(woken_at=None).execute()
         # Then the sweep wakes it, and not again at once
-        assert jobs.wake_due(None, 10, lease=15) == [job.id]
-        assert jobs.wake_due(None, 10, lease=15) == []
+        assert jobs.wake_due("script", 10, lease=15) == [job.id]
+        assert jobs.wake_due("script", 10, lease=15) == []
         # And again when that message must have been lost too
-        assert jobs.wake_due(None, 10, lease=-1) == [job.id]
+        assert jobs.wake_due("script", 10, lease=-1) == [job.id]
 
 
 def test_a_claimed_job_is_not_woken(ordered):

@@ -507,8 +507,23 @@ def test_one_persons_fifth_video_does_not_go_before_anothers_first(ordered, work
     with db:
         Job.update(woken_at=None).execute()
         # Then those that wait have their turns one after another, the other person's right after the first of the many
-        turns = [jobs.wake_due(None, 1, 15)[0] for _ in range(6)]
+        turns = [jobs.wake_due("script", 1, 15)[0] for _ in range(6)]
     assert turns == [many[0].id, one[0].id, *(job.id for job in many[1:])]
+
+
+def test_who_comes_later_does_not_pass_those_that_wait(ordered, worker):
+    # Given somebody's further videos, whose turns are half a minute later each
+    first, second, third = jobs_of(ordered(user_id=7, count=3))
+    assert [woken(job) for job in (first, second, third)] == [True, False, False]
+    # When another person orders, Then no message of theirs is sent past them
+    later = jobs_of(ordered(user_id=8))[0]
+    assert not woken(later)
+    with db:
+        Job.update(turn_at=clock.in_real(-60)).where(Job.id == second.id).execute()
+        # And they are called up in their turns
+        assert [jobs.wake_due("script", 1, 15) for _ in range(4)] == [[second.id], [later.id], [third.id], []]
+    # And while nobody waits, an order starts at once
+    assert woken(jobs_of(ordered(user_id=9))[0])
 
 
 def test_scripts_wait_in_the_database_and_not_in_redis(ordered, worker):
