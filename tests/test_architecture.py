@@ -46,7 +46,7 @@ def test_a_message_nobody_answers_to_cannot_be_sent():
         dispatch.send("no_such_actor", 1)
 
 
-# The names that the specification binds (section 11).
+# Deployments rely on these names.
 BINDING = {
     "BOT_TOKEN", "BOT_MODE", "TELEGRAM_API_URL", "PUBLIC_BASE_URL", "WEBHOOK_SECRET_TOKEN", "PORT", "DATABASE_URL", "REDIS_URL",
     "OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL", "KIE_API_KEY", "KIE_API_URL", "KIE_UPLOAD_URL", "KIE_MODEL", "ADMIN_IDS",
