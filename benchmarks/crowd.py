@@ -1,7 +1,9 @@
 """Many customers at once, and what can be read off a running system."""
 
 import json
-from collections.abc import Sequence
+import os
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,21 @@ def order_all(client: SandboxClient, customers: int, count: int = 1, threads: in
         for _ in pool.map(lambda customer: customer.order(count=count), crowd):
             progress.advance(task)
     return crowd
+
+
+def alone() -> None:
+    """Forgets which servers the environment names: what a benchmark measures, and may destroy, it has started itself."""
+    for name in ("DATABASE_URL", "REDIS_URL"):
+        os.environ.pop(name, None)
+
+
+def until(so: Callable[[], object], what: str, patience: float, every: float = 0.2) -> None:
+    """Waits for what has no event of its own. Raises TimeoutError after `patience` seconds."""
+    deadline = time.monotonic() + patience
+    while not so():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {patience:.0f} s for {what}")
+        time.sleep(every)
 
 
 def many_accounts(client: SandboxClient, pairs: str) -> None:

@@ -9,6 +9,7 @@ those of the evening are held over the hours before, and only their confirms fal
 
 import argparse
 import random
+import sys
 import threading
 import time
 from collections import Counter
@@ -149,20 +150,24 @@ def main() -> None:
     moments = course(options.fraction)
     orders = sum(moment.act in (Person.confirm, Person.order) for moment in moments)
     before = figures.circumstances()
-    with System(folder(), workers=options.workers, accounts=1, time_scale=options.time_scale, times=TIMES) as system:
+    with System(
+        folder(), workers=options.workers, time_scale=options.time_scale, times=TIMES, telegram_limit=False
+    ) as system:
         size = query(system.database, SIZE)[0][0]
         with progress_bar() as progress, Meter(every=HOUR / options.time_scale) as meter:
-            people, wrong = live(system.client, moments, options.time_scale, progress)
+            people, broke = live(system.client, moments, options.time_scale, progress)
             placed = int(query(system.database, "SELECT count(*) FROM jobs")[0][0])
-            rush.watched(system, placed, progress, AFTER_MIDNIGHT / options.time_scale + 60)
-        run = {**before, **system.about(), "fraction_of_a_day": options.fraction, "orders_wanted": orders,
-               **_figures(system, meter.usage, people, placed), "dialogues_that_broke": dict(wrong),
+            aborted = rush.watched(system, placed, progress, AFTER_MIDNIGHT / options.time_scale + 60)
+        run = {**before, **system.about(), "fraction_of_a_day": options.fraction, "orders_wanted": orders, "jobs": placed,
+               **_figures(system, meter.usage, people, placed, aborted), "dialogues_that_broke": dict(broke),
                "database_mb": [round(bytes_ / 1e6, 1) for bytes_ in (size, query(system.database, SIZE)[0][0])]}  # fmt: skip
     figures.keep("day", run)
     _show(run)
+    if wrong := figures.wrong(run):
+        sys.exit(f"day: {wrong}")
 
 
-def _figures(system: System, usage: Usage, people: list[Person], orders: int) -> figures.Figures:
+def _figures(system: System, usage: Usage, people: list[Person], placed: int, aborted: str) -> figures.Figures:
     names = ("users", "orders", "jobs_open", "updates_open", "updates_set_aside")
     with ThreadPoolExecutor(8) as hands:
         latencies = [
@@ -170,13 +175,16 @@ def _figures(system: System, usage: Usage, people: list[Person], orders: int) ->
         ]
     return {
         "rows": dict(zip(names, query(system.database, ROWS)[0], strict=True)),
-        "throughput": figures.throughput(system.database),
-        "latency_ms_by_stage": figures.latency_by_stage(system.database),
+        "throughput": figures.throughput(system.orders),
+        "latency_ms_by_stage": figures.latency_by_stage(system.orders),
         "bot_latency_ms": percentiles(latencies),
-        "cost": figures.cost(usage, orders),
+        "cost": figures.cost(usage, system.orders, placed),
         "memory_mb_by_the_hour": {name: [round(mb) for mb in seen] for name, seen in usage.by_time.items()},
-        "errors": figures.errors(system.database, system.folder, system.client),
-        "money": figures.money(system.database),
+        "errors": {
+            **figures.errors(system.orders, system.folder, aborted),
+            "kie_429": figures.refused(system.client),
+        },
+        "money": figures.money(system.orders),
     }
 
 

@@ -1,4 +1,4 @@
-"""Which failures `benchmarks.failures` plays, and what the specification wants of each."""
+"""Which failures `benchmarks.failures` plays, and what has to become of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ EXPLAINED = {
 
 @dataclass(frozen=True)
 class Rule:
-    """What the specification wants: attempts made and counted, the state of a struck key, the pause between attempts
+    """What has to become of an order: attempts made and counted, the state of a struck key, the pause between attempts
     (product seconds), and what the operator is told.
     """
 

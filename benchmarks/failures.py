@@ -13,10 +13,9 @@ import json
 import statistics
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -24,7 +23,7 @@ from typing import Any
 
 from rich.progress import Progress
 
-from benchmarks.crowd import many_accounts, query, report
+from benchmarks.crowd import alone, many_accounts, query, report, until
 from benchmarks.failure_cases import ALERTS, ANSWER, AWAITED, CALLBACK, DEAF, LASTING, POLLED, Case, cases
 from neurocards.texts import say
 from sandbox.client import SandboxClient
@@ -160,10 +159,9 @@ def run(local: Local, client: SandboxClient, case: Case, after: int) -> Seen:
 
 
 def wait_for_end(database: str) -> None:
-    """Until every order has ended and been told of, or PATIENCE is over."""
-    deadline = time.monotonic() + PATIENCE
-    while not query(database, ENDED)[0][0] and time.monotonic() < deadline:
-        time.sleep(0.05)
+    """Until every order has ended and been told of. One that does not is a deviation: it is looked at as it stands."""
+    with suppress(TimeoutError):
+        until(lambda: query(database, ENDED)[0][0], "the order's end", PATIENCE, every=0.05)
 
 
 def look(client: SandboxClient, anna: Customer, database: str, after: int) -> Seen:
@@ -287,6 +285,7 @@ def of_category(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 def main(step: int = 1) -> None:
     """Runs every `step`-th text of the sample and prints the figures."""
+    alone()
     rows = json.loads(SAMPLE.read_text(encoding="utf-8"))[::step]
     with system() as (local, client):
         outcomes = run_all(local, client, cases(rows))

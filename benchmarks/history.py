@@ -3,7 +3,8 @@
 python -m benchmarks.history [finished jobs]
 
 Each figure is had twice in one run on the same server, before the history and with it. Beside it there are as many open jobs as an
-evening at its worst has. Plans of the statements go to `var/plans.txt`. Writes benchmarks/results/history.json.
+evening at its worst has. Before each tick nobody was called for those that are due, as if all had become so at once. Plans of the
+statements go to `var/plans.txt`. Writes benchmarks/results/history.json.
 """
 
 import logging
@@ -25,7 +26,7 @@ from rich.progress import track
 from benchmarks.crowd import percentiles, query, report
 from benchmarks.load.figures import circumstances, keep
 from neurocards import app as application
-from neurocards import dispatch, jobs, maintenance, overview, web
+from neurocards import broadcasts, dispatch, jobs, maintenance, overview, web
 from neurocards.app import App
 from neurocards.config import Settings, load_or_exit
 from neurocards.db import db
@@ -36,7 +37,7 @@ from sandbox.services import Services
 BATCH = 50_000
 # Updates are kept for three days and what was told for a week: that many of the latest orders' (at 1,600 orders a day).
 UPDATES_KEPT, TOLD_KEPT = 33_600, 33_600
-REQUESTS, TICKS, CLAIMS = 1000, 300, 300
+REQUESTS, TICKS, CLAIMS, WARM_UP = 1000, 300, 300, 20
 PLANS = ROOT / "var" / "plans.txt"
 NOWHERE = "http://127.0.0.1:9"
 
@@ -102,6 +103,7 @@ OPEN = (
     INSERT INTO outbox (key, kind, chat_id, due_at)
     SELECT 'card:' || n, 'card', n %% 1200 + 1, now() + interval '1 hour' FROM generate_series(%(first)s, %(last)s) n""",
 )
+UNCALLED = "UPDATE jobs SET woken_at = NULL WHERE finished_at IS NULL AND woken_at IS NOT NULL"
 SEQUENCES = (
     "SELECT setval(pg_get_serial_sequence(name, 'id'), %(last)s) FROM unnest(ARRAY['orders', 'jobs']) AS named (name)"
 )
@@ -109,7 +111,7 @@ SEQUENCES = (
 
 def main(finished: int = 1_000_000) -> None:
     """Measures, grows the history, measures again, and prints both."""
-    with Services(ROOT / "var", durable=False) as services:
+    with Services(ROOT / "var") as services:
         app = build(services)
         run(services.postgres.url, PEOPLE)
         with served(app.settings) as address:
@@ -176,7 +178,8 @@ def measure(app: App, address: str) -> dict[str, dict[str, float]]:
     with requests.Session() as session:
         pages = {page: timed(partial(get, session, address + page), REQUESTS) for page in ("/queue_stats", "/metrics")}
     stats = timed(lambda: overview.overview(None), TICKS)
-    return {**pages, "tick": timed(lambda: tick(app), TICKS), "claim": claims(), "/stats of an operator": stats}
+    ticks = timed(lambda: tick(app), TICKS, before=uncall)
+    return {**pages, "tick": ticks, "claim": claims(), "/stats of an operator": stats}
 
 
 def get(session: requests.Session, address: str) -> None:
@@ -190,6 +193,14 @@ def tick(app: App) -> None:
     maintenance.wake(app, 1.0)
     maintenance.reclaim(app)
     maintenance.expire(app)
+    broadcasts.finish()
+
+
+def uncall() -> None:
+    """Nobody has been called for what is due, and no message waits."""
+    dramatiq.get_broker().flush_all()
+    with db:
+        db.execute_sql(UNCALLED)
 
 
 def claims() -> dict[str, float]:
@@ -206,7 +217,7 @@ def claims() -> dict[str, float]:
             if jobs.claim(next(jobs_to_take), "script", "bench") is None:
                 raise RuntimeError("somebody else has this job")
 
-    figures = timed(claim, len(waiting))
+    figures = timed(claim, len(waiting) - WARM_UP)
     with db:
         db.execute_sql(
             "UPDATE jobs SET status = 'queued', stage = NULL, claim_token = NULL, claimed_by = NULL, claimed_at = NULL, script_attempts = 0"
@@ -216,14 +227,15 @@ def claims() -> dict[str, float]:
     return figures
 
 
-def timed(act: Callable[[], object], times: int) -> dict[str, float]:
-    """How long it takes, so many times."""
+def timed(act: Callable[[], object], times: int, before: Callable[[], object] = lambda: None) -> dict[str, float]:
+    """How long it takes, so many times after a few that don't count; `before` comes before each and is not counted either."""
     seconds = []
-    for _ in range(times):
+    for _ in range(WARM_UP + times):
+        before()
         began = time.perf_counter()
         act()
         seconds.append(time.perf_counter() - began)
-    return percentiles(seconds)
+    return percentiles(seconds[WARM_UP:])
 
 
 class Statements(logging.Handler):
@@ -251,6 +263,7 @@ def plans(app: App, address: str) -> Iterator[str]:
     log = logging.getLogger("peewee")
     log.setLevel(logging.DEBUG)
     for name, act in acts.items():
+        uncall()
         log.addHandler(statements := Statements())
         act()
         log.removeHandler(statements)

@@ -4,7 +4,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.crowd import children, many_accounts, order_all, query, report, resident_mb
+from benchmarks.crowd import alone, children, many_accounts, order_all, query, report, resident_mb
 from sandbox.client import SandboxClient
 from sandbox.local import Local
 
@@ -20,6 +20,7 @@ STATES = """
 
 def main() -> None:
     """Orders, watches, and prints the figures."""
+    alone()
     settings = {"WELCOME_CREDITS": str(EACH), "KIE_API_KEY": KEYS}
     folder = Path(tempfile.mkdtemp(prefix="neurocards-bench-"))
     with Local(folder, prepared_video=True, settings=settings, worker_options=("--threads", "2")) as local:

@@ -9,7 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from benchmarks.crowd import many_accounts, order_all, percentiles, query, report
+from benchmarks.crowd import alone, many_accounts, order_all, percentiles, query, report
 from sandbox.client import SandboxClient, User
 from sandbox.customer import Customer
 from sandbox.local import Local
@@ -52,6 +52,7 @@ def walk(client: SandboxClient, walks: int) -> list[float]:
 
 def main() -> None:
     """Runs both parts and prints the figures in milliseconds."""
+    alone()
     settings = {"WELCOME_CREDITS": "5", "KIE_API_KEY": KEYS}
     with Local(Path(tempfile.mkdtemp(prefix="neurocards-bench-")), prepared_video=True, settings=settings) as local:
         with SandboxClient(local.sandbox.url) as client:

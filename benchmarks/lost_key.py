@@ -11,14 +11,14 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.crowd import many_accounts, order_all, query, report
+from benchmarks.crowd import alone, many_accounts, order_all, query, report, until
 from sandbox.client import SandboxClient
 from sandbox.customer import Customer
 from sandbox.journal import fingerprint
@@ -113,15 +113,6 @@ def bench(time_scale: float) -> Iterator[Bench]:
             yield running
 
 
-def until(condition: Callable[[], object], what: str) -> None:
-    """Waits for what has no event of its own. Raises TimeoutError."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(what)
-        time.sleep(0.2)
-
-
 def lose_one(running: Bench, state: str, orders: int) -> dict[str, Any]:
     """One round: the key is lost half-way through the orders, stays lost for ILL_SECONDS, and is well again."""
     placed, newest_job = running.query(PLACED)[0]
@@ -129,15 +120,19 @@ def lose_one(running: Bench, state: str, orders: int) -> dict[str, Any]:
     newest_entry = max(entry["n"] for entry in running.client.journal())
     with ThreadPoolExecutor(1) as pool:
         ordering = pool.submit(order_all, running.client, orders, threads=AT_ONCE)
-        until(lambda: running.query(PLACED)[0][0] >= placed + orders / 2 or ordering.done(), "half of the orders")
+        until(
+            lambda: running.query(PLACED)[0][0] >= placed + orders / 2 or ordering.done(),
+            "half of the orders",
+            PATIENCE,
+        )
         running.put_keys(state, LOST)
-        until(lambda: running.changes(newest_change), "quarantine")
+        until(lambda: running.changes(newest_change), "quarantine", PATIENCE)
         time.sleep(ILL_SECONDS / TIME_SCALE)
         running.put_keys("ok", LOST)
         well_at = time.time()
-        until(lambda: running.changes(newest_change)[-1].state == "healthy", "re-admission")
+        until(lambda: running.changes(newest_change)[-1].state == "healthy", "re-admission", PATIENCE)
         ordering.result()
-    until(lambda: running.query(OPEN)[0][0] == 0, "the end of all orders")
+    until(lambda: running.query(OPEN)[0][0] == 0, "the end of all orders", PATIENCE)
     return {
         "state": state,
         **of_orders(running, newest_job),
@@ -208,7 +203,9 @@ def lose_all(running: Bench) -> dict[str, Any]:
     """No key is left: how soon after its turn (its script is there) each customer has the notice, in real seconds."""
     running.put_keys("401", *KEYS)
     crowd = order_all(running.client, WITHOUT_ANY)
-    until(lambda: running.query(OPEN)[0][0] == 0 and running.query(UNTOLD)[0][0] == 0, "the end of all orders")
+    until(
+        lambda: running.query(OPEN)[0][0] == 0 and running.query(UNTOLD)[0][0] == 0, "the end of all orders", PATIENCE
+    )
     rows = running.query(TOLD)
     seconds = [row[0] for row in rows if row[0] is not None]
     sent_to_support = ["Обратитесь в тех. поддержку" in str([shown.text for shown in one.user.chat()]) for one in crowd]
@@ -229,6 +226,7 @@ def lose_all(running: Bench) -> dict[str, Any]:
 
 def main(orders: int = 150) -> None:
     """Runs all three parts and prints the figures."""
+    alone()
     with bench(TIME_SCALE) as running:
         rounds = [lose_one(running, state, orders) for state in ROUNDS]
     with bench(1.0) as running:

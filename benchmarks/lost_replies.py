@@ -18,7 +18,7 @@ from typing import Any
 
 from rich.progress import Progress
 
-from benchmarks.crowd import many_accounts, query, report
+from benchmarks.crowd import alone, many_accounts, query, report, until
 from sandbox.client import SandboxClient
 from sandbox.customer import PHOTO, TEXT, Customer
 from sandbox.local import Local
@@ -71,13 +71,16 @@ def lose(orders: int, settings: dict[str, str]) -> dict[str, Any]:
 
 
 def wait_for_end(database: str, orders: int) -> None:
-    """Until all orders have ended, or PATIENCE is over."""
-    deadline = time.monotonic() + PATIENCE
+    """Until all orders have ended."""
     with Progress(transient=True) as progress:
         task = progress.add_task("making videos", total=orders)
-        while (left := query(database, OPEN)[0][0]) and time.monotonic() < deadline:
+
+        def ended() -> bool:
+            left = query(database, OPEN)[0][0]
             progress.update(task, completed=orders - left)
-            time.sleep(0.5)
+            return not left
+
+        until(ended, "the end of all orders", PATIENCE, every=0.5)
 
 
 def figures(client: SandboxClient, database: str) -> dict[str, Any]:
@@ -117,6 +120,7 @@ def spread(times: Mapping[Any, int]) -> dict[str, int]:
 
 def main(orders: int = 200) -> None:
     """Runs both systems and prints the figures."""
+    alone()
     report(time_scale=TIME_SCALE, orders=orders, **{name: lose(orders, settings) for name, settings in SYSTEMS.items()})
 
 

@@ -7,6 +7,7 @@ stand-in's Telegram refuses more than 30 messages a second, as the real one does
 """
 
 import argparse
+import sys
 
 from benchmarks.crowd import report
 from benchmarks.load import figures, tables
@@ -27,9 +28,11 @@ def main() -> None:
         print(f"{options.orders} orders within {options.within:g} s, KIE accounts: {accounts}", flush=True)
         runs[accounts] = _peak(options, accounts)
         tables.show_latency("latency by stage", runs[accounts]["latency_ms_by_stage"])
-        figures.keep("peak", {f"accounts_{name}": run for name, run in runs.items()})
+        figures.keep("peak", {f"accounts_{accounts}": runs[accounts]})
     tables.show_side_by_side("the peak", {f"{n} account(s)": _summary(run) for n, run in runs.items()})
     report(**{f"accounts_{n}": _summary(run) for n, run in runs.items()})
+    if wrong := "; ".join(filter(None, map(figures.wrong, runs.values()))):
+        sys.exit(f"peak: {wrong}")
 
 
 def _peak(options: argparse.Namespace, accounts: int) -> figures.Figures:
@@ -49,18 +52,19 @@ def _summary(run: figures.Figures) -> figures.Figures:
     return {
         **run["against_the_ideal"],
         "delivered": run["throughput"]["delivered"],
-        "creates_per_second": run["throughput"]["creates"]["per_second"],
+        "creates_per_second": run["throughput"]["creates"].get("per_second"),
         "workers": f"{run['workers']} of {run['threads_each']} threads",
         "bot_p50_p95_p99_ms": {
             answer: [found[name] for name in ("p50", "p95", "p99")] for answer, found in run["bot_latency_ms"].items()
         },
         "cpu_ms_an_order": cost["cpu_ms_an_order_in_all"],
-        "cores_busy": cost["cores_busy"],
+        "cores_busy_while_creating": cost["cores_busy_while_creating"],
         "memory_mb_highest": sum(span[1] for name, span in memory.items() if name not in ("driver", "sandbox")),
         "failed": errors["failed"],
         "errors_in_logs": errors["errors"],
         "kie_429": errors["kie_429"],
         "broken_promises": errors["broken_promises"],
+        "aborted": errors.get("aborted", ""),
         "load_before": run["load_average"],
     }
 

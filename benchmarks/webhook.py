@@ -8,6 +8,7 @@ lost 0 over the changes; how long a process takes to end when told to, and work 
 
 import argparse
 import json
+import sys
 import threading
 import time
 from collections import Counter
@@ -20,7 +21,7 @@ from typing import Any
 import psycopg2
 import requests
 
-from benchmarks.crowd import percentiles, query, report
+from benchmarks.crowd import alone, percentiles, query, report, until
 from benchmarks.latency import answers
 from benchmarks.load import figures, tables
 from benchmarks.load.run import folder
@@ -39,7 +40,7 @@ TIMES = {"render_seconds": 4.0, "upload_seconds": 0.2, "create_seconds": 0.2}
 PATIENCE = 180.0
 OPEN = "SELECT count(*) FROM jobs WHERE finished_at IS NULL"
 LOST = "SELECT count(*) FROM inbox WHERE handled_at IS NULL OR error IS NOT NULL"
-NUMBERS = "SELECT count(*), max(update_id) - min(update_id) + 1 FROM inbox"
+NUMBERS = "SELECT update_id FROM inbox"
 AGAIN = "SELECT coalesce(sum(script_attempts), 0) - count(*) FROM jobs"
 
 
@@ -67,13 +68,16 @@ class System(Local):
 
 
 class Shoppers:
-    """People who go through whole orders one after another until told to stop; each waits for every answer, so none may be lost."""
+    """People who go through whole orders one after another until told to stop; each waits for every answer, so none may be lost.
+
+    `stuck` says how dialogues ended that did not come to their end.
+    """
 
     def __init__(self, client: SandboxClient) -> None:
         self._client = client
         self._stop = threading.Event()
         self.people: list[Customer] = []
-        self.stuck: Counter[str] = Counter()
+        self.stuck: list[str] = []
 
     @contextmanager
     def ordering(self) -> Iterator[None]:
@@ -96,11 +100,16 @@ class Shoppers:
             try:
                 customer.order()
             except (TimeoutError, LookupError) as error:
-                self.stuck[type(error).__name__] += 1
+                self.stuck.append(type(error).__name__)
 
     def latency(self) -> dict[str, float]:
         """From each of their messages and taps to the first message or edit that answered it."""
         return percentiles([seconds for customer in self.people for seconds in answers(customer.user)])
+
+    def updates(self) -> set[int]:
+        """The numbers of all updates that the stand-in made of what they did."""
+        events = [event for customer in self.people for event in customer.user.events()]
+        return {event["update_id"] for event in events if event.get("update_id")}
 
 
 def forgeries(count: int) -> Iterator[dict[str, Any]]:
@@ -125,19 +134,19 @@ def forgeries(count: int) -> Iterator[dict[str, Any]]:
 
 def forge(system: System, count: int) -> dict[str, Any]:
     """Sends them to the bot itself, without the proxy, and tells what it answered and whether anything was kept."""
-    url, local, statuses = f"http://127.0.0.1:{system.port}{WEBHOOK_PATH}", threading.local(), Counter[str]()
+    url, local = f"http://127.0.0.1:{system.port}{WEBHOOK_PATH}", threading.local()
 
-    def send(request: dict[str, Any]) -> None:
+    def send(request: dict[str, Any]) -> str:
         local.session = getattr(local, "session", None) or requests.Session()
         try:
-            statuses[str(local.session.post(url, timeout=30, **request).status_code)] += 1
+            return str(local.session.post(url, timeout=30, **request).status_code)
         except requests.ConnectionError:
             # The server closes on a body that is too large before it has all of it.
-            statuses["closed"] += 1
+            return "closed"
 
     began = time.monotonic()
     with ThreadPoolExecutor(HANDS) as hands:
-        list(hands.map(send, forgeries(count)))
+        statuses = Counter(hands.map(send, forgeries(count)))
     kept = query(_url(system), "SELECT count(*) FROM inbox WHERE update_id >= %s", FORGED_FROM)[0][0]
     seconds = time.monotonic() - began
     accepted = sum(n for status, n in statuses.items() if status.startswith("2"))
@@ -151,11 +160,11 @@ def forge(system: System, count: int) -> dict[str, Any]:
 
 
 def change(system: System, changes: int) -> dict[str, Any]:
-    """The handling bot ends and one in the other mode takes over, time and again. The first is a webhook bot, and the last one stays."""
+    """The handling bot ends and one in the other mode takes over, time and again; in the end the first, a webhook bot, handles again."""
     bot, took = system.child("run_bot"), []
     for mode in islice(cycle(["polling", "webhook"]), changes):
         successor = system.second(mode)
-        _wait(lambda: "stands by" in successor.tail(), "the second bot to stand by")  # noqa: B023  called in this turn
+        until(lambda: "stands by" in successor.tail(), "the second bot to stand by", PATIENCE)  # noqa: B023  called in this turn
         took.append(_stopped(bot))
         bot = successor
         time.sleep(2)
@@ -182,40 +191,48 @@ def _stopped(child: Child) -> float:
     return time.monotonic() - began
 
 
-def part(system: System, client: SandboxClient, act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Does it while people order, waits until all have their videos, and adds what was lost."""
-    shoppers = Shoppers(client)
+def part(system: System, shoppers: Shoppers, act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Does it while people order, waits until all have their videos, and adds what they noticed."""
     before = query(_url(system), "SELECT count(*) FROM jobs")[0][0]
     with shoppers.ordering():
         time.sleep(3)
         found = act()
-    _wait(lambda: query(_url(system), OPEN)[0][0] == 0, "the last orders")
+    until(lambda: query(_url(system), OPEN)[0][0] == 0, "the last orders", PATIENCE)
     orders = query(_url(system), "SELECT count(*) FROM jobs")[0][0] - before
     return {
         **found,
         "orders_meanwhile": orders,
-        "dialogues_stuck": dict(shoppers.stuck),
+        "dialogues_stuck": dict(Counter(shoppers.stuck)),
         "bot_latency_ms": shoppers.latency(),
     }
 
 
-def lost(system: System) -> dict[str, Any]:
-    """After everything: updates (the stand-in numbers them without a gap), orders, money, and the three books compared."""
-    url = _url(system)
-    stored, numbers = query(url, NUMBERS)[0]
-    books = _books(system)
+def lost(system: System, sent: set[int]) -> dict[str, Any]:
+    """After everything: updates by their numbers, orders, money, the three books compared, and errors in the logs."""
+    url, books = _url(system), _books(system)
+    stored = {number for (number,) in query(url, NUMBERS)}
     return {
-        "updates": stored,
-        "updates_never_stored": numbers - stored,
+        "updates": len(sent),
+        "updates_never_stored": len(sent - stored),
         "updates_unanswered": query(url, LOST)[0][0],
-        "endings": dict(query(url, figures.ENDINGS, 0)),
+        "endings": dict(figures.Orders(url).query(figures.ENDINGS)),
         "scripts_asked_for_again": int(query(url, AGAIN)[0][0]),
         "tasks": books.tasks,
         "orders_paid_for_twice_at_kie": len(books.double_paid_jobs),
         "videos_sent_twice": len(books.duplicate_videos),
         "orders_lost": len(books.lost_orders),
         "broken_promises": [*figures.broken_promises(url), *books.violations],
+        **figures.log_lines(system.folder),
     }
+
+
+def wrong(run: dict[str, Any]) -> str:
+    """What should have been nothing and was not, in a line."""
+    nothing = {
+        "forged": ("accepted", "kept"),
+        "in_all": ("updates_never_stored", "updates_unanswered", "orders_lost", "broken_promises"),
+    }
+    return "; ".join(f"{name}: {run[of][name]}" for of, names in nothing.items() for name in names if run[of][name])
 
 
 def _books(system: System) -> Match:
@@ -227,30 +244,32 @@ def _url(system: System) -> str:
     return system.environment["DATABASE_URL"]
 
 
-def _wait(so: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not so():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {PATIENCE:.0f} s for {what}")
-        time.sleep(0.1)
-
-
 def main() -> None:
     """Runs the three parts and prints what came of them."""
+    alone()
     options = _options()
     run = figures.circumstances()
     with Proxy() as proxy, System(proxy) as system, SandboxClient(system.sandbox_url) as client:
         proxy.ports.append(system.port)
         client.kie("PUT", "settings", create_limit=0, poll_limit=0, **TIMES)
         client.call("PUT", "/sandbox/openai/settings", json={"latency_seconds": 1.0})
-        run["forged"] = part(system, client, lambda: forge(system, options.forged))
-        run["changes_of_mode"] = part(system, client, lambda: change(system, options.changes))
-        run["sigterm"] = part(system, client, lambda: stops(system, options.stops))
-        run["in_all"] = lost(system)
+        parts = {
+            "forged": lambda: forge(system, options.forged),
+            "changes_of_mode": lambda: change(system, options.changes),
+            "sigterm": lambda: stops(system, options.stops),
+        }
+        sent: set[int] = set()
+        for name, act in parts.items():
+            shoppers = Shoppers(client)
+            run[name] = part(system, shoppers, act)
+            sent |= shoppers.updates()
+        run["in_all"] = lost(system, sent)
     figures.keep("webhook", run)
     for name in ("forged", "changes_of_mode", "sigterm", "in_all"):
         tables.show(name, run[name])
     report(**run)
+    if found := wrong(run):
+        sys.exit(f"webhook: {found}")
 
 
 def _options() -> argparse.Namespace:

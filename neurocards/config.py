@@ -100,7 +100,7 @@ class DatabaseSettings(BaseSettings):
 
 
 class Settings(DatabaseSettings):
-    """All settings of a bot or a worker (`spec`, section 11); secrets print as asterisks."""
+    """All settings of a bot or a worker; secrets print as asterisks."""
 
     redis_url: Annotated[SecretStr, _address(("redis", "rediss", "unix"), needs_path=False)] = Field(
         title="where Redis or Valkey is", description="a Redis address such as redis://localhost:6379/0"

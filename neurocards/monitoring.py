@@ -1,4 +1,4 @@
-"""What an operator wants to know at a glance: `/queue_stats` in the shape the specification fixes."""
+"""What an operator wants to know at a glance: `/queue_stats`, whose shape others rely on."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ ADVICE = {
 
 
 def advice(queued: int, wait_minutes: float) -> str:
-    """How many workers to add, by the specification's thresholds."""
+    """How many workers to add, in the words of `/queue_stats`."""
     return ADVICE[shortage(queued, wait_minutes)]
 
 

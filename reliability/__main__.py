@@ -71,12 +71,12 @@ def filled(page: str) -> str:
 
 
 def last_result(name: str) -> str:
-    """One line about the kept result."""
+    """One line about the kept result, with the command that it is from."""
     file = RESULTS / f"{name}.json"
     if not file.exists():
         return "not yet run"
     kept = json.loads(file.read_text())
-    return f"{REHEARSALS[name].line(kept['result'])} ({kept['date']}, {kept['commit']})"
+    return f"{REHEARSALS[name].line(kept['result'])} ({kept['date']}, {kept['commit']}: `{kept['command']}`)"
 
 
 def _options() -> argparse.Namespace:

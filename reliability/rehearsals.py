@@ -23,7 +23,11 @@ class Rehearsal:
 def _swept(found: Result) -> str:
     windows = ", ".join(f"{count} at {window}" for window, count in found["duplicates"].items())
     mended = found.get("mended_since")
-    since = f" (mended since; that scenario again: {mended['runs']} kills, {mended['violations']})" if mended else ""
+    since = (
+        f" (added by hand: mended since; that scenario again: {mended['runs']} kills, {mended['violations']})"
+        if mended
+        else ""
+    )
     return f"{found['points']:,} points, {found['runs']:,} kills, {found['violations']} violations{since}; duplicates: {windows}"
 
 

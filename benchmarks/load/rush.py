@@ -7,39 +7,31 @@ each one's «Запустить».
 
 import random
 import time
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import Any
 
 from rich.progress import Progress
 
-from benchmarks.crowd import query
+from benchmarks.crowd import until
 from benchmarks.latency import answers as seen
+from benchmarks.load.figures import UNSENT, Orders
 from neurocards import db, drafts, orders
 from neurocards.buttons import data
 from neurocards.media import Picture, normalise_photo
 from neurocards.models import Draft
 from sandbox.client import SandboxClient, User
 from sandbox.customer import PHOTO, TEXT
+from sandbox.local import StartFailed
 
 HANDS = 16
 PATIENCE = 300.0
 # The customer's evening: a thousand orders in two minutes at its worst.
 RATE = 1000 / 120
-
-
-ENDED = "SELECT count(*) FROM jobs WHERE finished_at IS NOT NULL AND id > %s"
-
-
-class Target(Protocol):
-    """A system under load. Only its jobs with ids above `newest` are looked at."""
-
-    database: str
-    newest: int
-
-    def check(self) -> None:
-        """Raises when a part of it has died."""
+ENDED = "SELECT count(*) FROM ours WHERE finished_at IS NOT NULL"
 
 
 @dataclass(frozen=True)
@@ -84,23 +76,56 @@ def summarised(chat: int, person: int, picture: Picture) -> Draft:
     )
 
 
-def confirm(crowd: Sequence[Ready], within: float, progress: Progress, seed: int = 1) -> float:
-    """Everybody confirms, at moments drawn evenly from `within` seconds; returns how late the latest tap was, which is our own fault."""
-    task = progress.add_task("confirms", total=len(crowd))
-    draw = random.Random(seed)  # noqa: S311  arrivals
-    moments = sorted(draw.uniform(0, within) for _ in crowd)
+def paced(count: int, within: float, act: Callable[[int], None], progress: Progress) -> float:
+    """Does `act` with each number below `count`, at moments drawn evenly from `within` seconds; returns how late the latest was begun,
+    which is our own fault."""
+    task = progress.add_task("confirms", total=count)
+    draw = random.Random(1)  # noqa: S311  arrivals
+    moments = sorted(draw.uniform(0, within) for _ in range(count))
     began = time.monotonic()
 
-    def tap(ready: Ready, moment: float) -> float:
-        time.sleep(max(0.0, began + moment - time.monotonic()))
-        late = time.monotonic() - began - moment
-        # The welcome doesn't have this button, but the bot can't know: it is what makes a summary without a dialogue.
-        ready.user.tap(ready.message_id, data=ready.press, forged=True)
+    def one(number: int) -> float:
+        time.sleep(max(0.0, began + moments[number] - time.monotonic()))
+        late = time.monotonic() - began - moments[number]
+        act(number)
         progress.advance(task)
         return late
 
     with ThreadPoolExecutor(HANDS) as hands:
-        return max(hands.map(tap, crowd, moments))
+        return max(hands.map(one, range(count)))
+
+
+class Target(ABC):
+    """A system under load, with people of a sandbox who order. Only `orders` are looked at; `folder` has its logs, when they are ours."""
+
+    database: str
+    client: SandboxClient | None = None
+    folder: Path | None = None
+    orders: Orders
+    crowd: Sequence[Ready] = ()
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raises StartFailed when a part of it has died."""
+
+    @abstractmethod
+    def about(self) -> dict[str, Any]:
+        """What was run, for the report."""
+
+    def prepare(self, count: int, progress: Progress) -> None:
+        """Brings as many people to where they only have to confirm."""
+        if self.client:
+            self.crowd = prepare(self.client, self.database, count, progress)
+
+    def confirm(self, count: int, within: float, progress: Progress) -> float:
+        """All of them confirm within so many seconds; returns how late the latest tap was."""
+
+        def tap(number: int) -> None:
+            ready = self.crowd[number]
+            # The welcome doesn't have this button, but the bot can't know: it is what makes a summary without a dialogue.
+            ready.user.tap(ready.message_id, data=ready.press, forged=True)
+
+        return paced(count, within, tap, progress)
 
 
 def answers(crowd: Sequence[Ready]) -> dict[str, list[float]]:
@@ -114,14 +139,18 @@ def answers(crowd: Sequence[Ready]) -> dict[str, list[float]]:
         }
 
 
-def watched(target: Target, total: int, progress: Progress, patience: float) -> None:
-    """Waits until all orders have ended. Raises TimeoutError after `patience` seconds, and what `check` raises when a part has died."""
+def watched(target: Target, total: int, progress: Progress, patience: float) -> str:
+    """Waits until all orders have ended and everybody has been told; returns why it did not come to that, else an empty text."""
     task = progress.add_task("delivered", total=total)
-    deadline = time.monotonic() + patience
-    while (ended := int(query(target.database, ENDED, target.newest)[0][0])) < total:
-        progress.update(task, completed=ended)
+
+    def over() -> bool:
         target.check()
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{ended} of {total} orders have ended within {patience:.0f} s")
-        time.sleep(0.5)
-    progress.update(task, completed=total)
+        ended = int(target.orders.query(ENDED)[0][0])
+        progress.update(task, completed=ended)
+        return ended >= total and target.orders.query(UNSENT)[0][0] == 0
+
+    try:
+        until(over, f"{total} orders to end and their people to be told", patience, every=0.5)
+    except (TimeoutError, StartFailed) as wrong:
+        return str(wrong)
+    return ""

@@ -6,7 +6,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from rich.progress import Progress
+
 from benchmarks.crowd import many_accounts
+from benchmarks.load.figures import Orders
+from benchmarks.load.rush import Target
 from sandbox.client import SandboxClient
 from sandbox.local import ROOT, Child, Local, StartFailed
 from sandbox.services import Postgres, Valkey
@@ -18,19 +22,24 @@ START_SECONDS = 30.0
 ADDRESS = "sandbox: "
 
 
-class System(Staged):
+class System(Staged, Target):
     """Everything up, from `with` to its end. `folder` gets the logs.
 
     `accounts`: KIE accounts with a key each, at KIE's real limits; 0 lifts the limits, the stand-in's and, by PLENTY accounts, ours.
-    `times` are seconds of the stand-ins: `render`, `gpt`, `upload`, `create`. PostgreSQL waits for its disk, as in production.
+    `times` are seconds of the stand-ins: `render`, `gpt`, `upload`, `create`. With `telegram_limit` the stand-in for Telegram refuses more
+    than 30 messages a second from the first confirm on, as the real one does. PostgreSQL waits for its disk, as in production.
     """
+
+    client: SandboxClient
+    folder: Path
 
     def __init__(
         self, folder: Path, *, workers: int, threads: int = 4, accounts: int = 1, time_scale: float = 1.0,
-        times: Mapping[str, float | list[float]], credit: int = 100,
+        times: Mapping[str, float | list[float]], telegram_limit: bool = True, credit: int = 100,
     ) -> None:  # fmt: skip
         self.folder, self.workers, self.time_scale = folder, workers, time_scale
         self._threads, self._accounts, self._times, self._credit = threads, accounts, times, credit
+        self._telegram_limit = telegram_limit
 
     def _stage(self, undo: ExitStack) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -57,7 +66,8 @@ class System(Staged):
                 sandbox_url=url,
             )
         )
-        self.database, self.redis = postgres.application_url, valkey.url
+        self.database = postgres.application_url
+        self.orders = Orders(self.database)
 
     def _set_times(self) -> None:
         times = {f"{name}_seconds": seconds for name, seconds in self._times.items() if name != "gpt"}
@@ -65,7 +75,11 @@ class System(Staged):
         self.client.kie("PUT", "settings", **times, **limits)
         self.client.call("PUT", "/sandbox/openai/settings", json={"latency_seconds": self._times["gpt"]})
 
-    newest = 0
+    def confirm(self, count: int, within: float, progress: Progress) -> float:
+        """As others do, under Telegram's limit if that is wanted."""
+        if self._telegram_limit:
+            self.client.settings(rate_limit={"enabled": True})
+        return super().confirm(count, within, progress)
 
     def check(self) -> None:
         """Raises StartFailed when a part has died."""
@@ -78,6 +92,7 @@ class System(Staged):
             "threads_each": self._threads,
             "kie_accounts": self._accounts or f"limits lifted ({PLENTY} accounts)",
             "time_scale": self.time_scale,
+            "telegram_limit": self._telegram_limit,
             "vendor_seconds": dict(self._times),
         }
 

@@ -36,17 +36,25 @@ class Span:
 @dataclass
 class Usage:
     """What was taken in `seconds`. `cpu` is in seconds by part, all workers together; `memory` (MB, a shared page counted once) and
-    `files` (open descriptors) are of each instance, `by_time` all that was seen of the memory."""
+    `files` (open descriptors) are of each instance, `by_time` all that was seen of the memory. `product` has each look: when (unix
+    seconds), and the processor seconds of bot, workers and servers until then."""
 
     seconds: float = 0.0
     cpu: dict[str, float] = field(default_factory=dict)
     memory: dict[str, Span] = field(default_factory=dict)
     files: dict[str, Span] = field(default_factory=dict)
     by_time: dict[str, list[float]] = field(default_factory=dict)
+    product: list[tuple[float, float]] = field(default_factory=list)
 
     def product_cpu(self) -> float:
         """What bot, workers and servers took together."""
-        return sum(self.cpu.get(part, 0.0) for part in PRODUCT)
+        return _product(self.cpu)
+
+    def cores_until(self, moment: float) -> float:
+        """Cores that bot, workers and servers kept busy, from the start to the first look after `moment` (unix seconds)."""
+        (began, before), *later = self.product
+        at, spent = next((look for look in later if look[0] >= moment), later[-1])
+        return (spent - before) / (at - began)
 
 
 class Meter:
@@ -60,7 +68,8 @@ class Meter:
         self._files: dict[str, list[float]] = defaultdict(list)
 
     def __enter__(self) -> Self:
-        self._began, self._cpu = time.monotonic(), _cpu()
+        self._looks: list[tuple[float, dict[str, float]]] = []
+        self._sample()
         self._thread = threading.Thread(target=self._watch, name="meter", daemon=True)
         self._thread.start()
         return self
@@ -69,19 +78,29 @@ class Meter:
         self._over.set()
         self._thread.join()
         self._sample()
-        spent = {part: seconds - self._cpu.get(part, 0.0) for part, seconds in _cpu().items()}
+        (began, before), (ended, after) = self._looks[0], self._looks[-1]
         self.usage = Usage(
-            time.monotonic() - self._began, spent, _spans(self._memory), _spans(self._files), dict(self._memory)
+            ended - began,
+            {part: seconds - before.get(part, 0.0) for part, seconds in after.items()},
+            _spans(self._memory),
+            _spans(self._files),
+            dict(self._memory),
+            [(at, _product(spent)) for at, spent in self._looks],
         )
 
     def _watch(self) -> None:
-        while not self._over.wait(self._every if self._memory else 0):
+        while not self._over.wait(self._every):
             self._sample()
 
     def _sample(self) -> None:
+        self._looks.append((time.time(), _cpu()))
         for name, processes in instances().items():
             self._memory[name].append(sum(map(_megabytes, processes)))
             self._files[name].append(sum(map(_descriptors, processes)))
+
+
+def _product(cpu: dict[str, float]) -> float:
+    return sum(cpu.get(part, 0.0) for part in PRODUCT)
 
 
 def _spans(samples: dict[str, list[float]]) -> dict[str, Span]:
