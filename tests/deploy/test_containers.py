@@ -6,7 +6,9 @@ between them, the settings class and the specification.
 
 import ast
 import json
+import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -176,11 +178,47 @@ def test_postgres_is_as_specified_and_its_connections_suffice():
 
 
 def test_redis_never_forgets_by_itself_and_asks_for_a_password():
-    script = SERVICES["redis"]["command"][2]
+    [*_, script] = SERVICES["redis"]["command"]
     assert "--maxmemory-policy noeviction" in script
     assert "requirepass" in script
     # And the password is no argument, which every list of processes shows
     assert "--requirepass" not in script and "REDIS_PASSWORD" not in script
+
+
+def test_redis_is_told_to_stop_itself_and_its_password_is_in_a_private_file(tmp_path: Path):
+    # Given the container's command, and a server that says who it is and what it was given
+    server = tmp_path / "redis-server"
+    server.write_text('#!/bin/sh\necho $$ $(stat -c %a "$1") $(cat "$1")\n')
+    server.chmod(0o755)
+    *shell, script = SERVICES["redis"]["command"]
+    # When it is run
+    process = subprocess.Popen(
+        [*shell, script.replace("$$", "$").replace("/tmp", str(tmp_path))],  # noqa: S108  it is the container's
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}", "REDISCLI_AUTH": "pass"}, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    said, _ = process.communicate(timeout=10)
+    # Then the server is the very process that gets the container's signals
+    assert said.strip() == f'{process.pid} 600 requirepass "pass"'
+
+
+def test_healthy_means_that_there_is_a_database_to_work_with():
+    assert SERVICES["bot"]["healthcheck"]["test"] == ["CMD", "python", "deploy/health.py", "bot"]
+    assert SERVICES["worker"]["healthcheck"]["test"] == ["CMD", "python", "deploy/health.py", "worker", "--strict"]
+
+
+def test_bot_has_the_same_memory_with_systemd_and_kubernetes():
+    [compose] = re.findall(r"^(\d+)g$", SERVICES["bot"]["mem_limit"])
+    units = [(ROOT / "deploy" / "systemd" / f"neurocards-bot{kind}.service").read_text() for kind in ("", "-webhook")]
+    assert all(f"\nMemoryMax={compose}G\n" in unit for unit in units)
+    assert f"memory: {compose}Gi" in (ROOT / "deploy" / "kubernetes" / "bot.yaml").read_text()
+
+
+def test_a_machine_with_one_cpu_can_run_it():
+    # Given that Docker refuses a container more CPUs than there are
+    cpus = {name: service["cpus"] for name, service in SERVICES.items()}
+    # Then what asks for more than one can be told otherwise
+    assert {name for name, asked in cpus.items() if not isinstance(asked, int | float) or asked > 1} == {"postgres"}
+    assert cpus["postgres"] == "${POSTGRES_CPUS:-2}"
 
 
 def test_tables_are_there_before_bot_and_workers_start():
