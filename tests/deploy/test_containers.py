@@ -272,6 +272,35 @@ def test_files_that_are_mounted_are_there():
     assert ours and [str(path) for path in ours if not path.exists()] == []
 
 
+@pytest.fixture(params=["by hand", "cron"])
+def backup(request: pytest.FixtureRequest) -> str:
+    """The documented backup, as a shell gets it."""
+    text = (ROOT / "docs" / "operations.md").read_text()
+    if request.param == "by hand":
+        [command] = re.findall(r"^```sh\n(\(umask 077.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    else:
+        [command] = re.findall(r"^30 4 \* \* \* root cd \S+ && (.*)$", text, flags=re.MULTILINE)
+        assert not re.search(r"(?<!\\)%", command), "cron takes it for the end of the line"
+    return command.replace(r"\%", "%")
+
+
+@pytest.mark.parametrize(("status", "ending"), [(0, ".dump"), (1, ".dump.part")])
+def test_documented_backup_is_complete_or_none_and_private(backup: str, tmp_path: Path, status: int, ending: str):
+    # Given a pg_dump that succeeds, or dies on its way
+    (tmp_path / "docker-compose").write_text(f"#!/bin/sh\necho dump\nexit {status}\n")
+    (tmp_path / "docker-compose").chmod(0o755)
+    # When the database is backed up
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(["sh", "-c", backup], cwd=tmp_path, env=environment, check=False)
+    # Then only what is complete is named so, and nobody else can read it
+    assert bool(done.returncode) == bool(status)
+    [made] = tmp_path.glob("neurocards-*")
+    assert re.fullmatch(rf"neurocards-\d{{8}}-\d{{6}}{re.escape(ending)}", made.name)
+    assert made.stat().st_mode & 0o777 == 0o600
+    # And it is not committed by mistake
+    assert f"*{made.suffix}" in (ROOT / ".gitignore").read_text().splitlines()
+
+
 # --- .env.example -----------------------------------------------------------------------------------------------------
 
 
