@@ -6,8 +6,8 @@ usage() {
 	cat <<'END'
 Usage: ./deploy_vps.sh [--workers N] [--polling] [--dry-run]
 
-Stops the services, updates the code, upgrades the database, starts the bot (webhook) and 5 workers, and waits until all
-are well. If they are not, or anything fails before, the version that ran comes back. Safe to repeat; also the first install.
+Checks the settings, stops the services, updates the code, upgrades the database, starts the bot (webhook) and 5 workers,
+and waits until all are well. If they are not, the version that was well last comes back. Safe to repeat; also the first install.
 
 --workers N   this many workers (1 to 99)
 --polling     the bot asks Telegram for updates, no public address needed
@@ -55,6 +55,7 @@ find_places() {
 	backups=${NEUROCARDS_BACKUPS:-/var/backups/neurocards}
 	patience=${NEUROCARDS_PATIENCE:-90}
 	export PATH="$PWD/.venv/bin:$PATH"
+	last_well=refs/neurocards/deployed
 	bot=neurocards-bot.service
 	[[ $mode == polling ]] || bot=neurocards-bot-webhook.service
 	wanted=("$bot")
@@ -92,10 +93,12 @@ find_versions() {
 	[[ -z $(git status --porcelain --untracked-files=no) ]] || fail "files of the checkout were edited: git status; then git stash"
 	branch=$(git symbolic-ref --quiet --short HEAD) || fail "the checkout is on no branch: git switch main"
 	git -c gc.autoDetach=false fetch --quiet origin "$branch" || fail "origin can't be reached"
-	previous=$(git rev-parse HEAD)
 	newest=$(git rev-parse FETCH_HEAD)
 	# Commits of one's own on top of origin's are deployed as they are.
-	if git merge-base --is-ancestor "$newest" HEAD; then newest=$previous; fi
+	if git merge-base --is-ancestor "$newest" HEAD; then newest=$(git rev-parse HEAD); fi
+	# The checkout may be ahead of what runs: somebody pulled.
+	previous=$(git rev-parse --quiet --verify "$last_well" || true)
+	if [[ ! $previous ]] || ! git merge-base --is-ancestor "$previous" HEAD; then previous=$(git rev-parse HEAD); fi
 	git merge-base --is-ancestor HEAD "$newest" || fail "$branch and origin's have grown apart: git log HEAD...FETCH_HEAD"
 	previous_venv=$(readlink .venv || true)
 	mapfile -t running < <(systemctl list-units --plain --no-legend --state=active,activating \
@@ -121,7 +124,9 @@ prepare_account() {
 	[[ ! -e .env.owner ]] || chmod 600 .env.owner
 	log_folder=$(sed -nE "s/^LOG_DIR=[\"']?([^\"']*)[\"']?\s*$/\1/p" .env | tail -n 1)
 	if [[ $log_folder ]]; then install -d -m 0750 -o "$user" -g "$group" "$log_folder"; fi
-	as_service test -r run_bot.py || fail "$user can't read $PWD: chmod -R go+rX there"
+	# By the whole path: the folders above must let the account through, too.
+	git ls-files -z | as_service env -C "$PWD" xargs -0 cat >/dev/null 2>&1 ||
+		fail "$user can't read all of $PWD: chmod go+rx '${PWD%/*}' && chmod -R go+rX '$PWD', then this again"
 }
 
 as_service() {
@@ -157,12 +162,47 @@ make_environment() {
 	fi
 }
 
+port_of_the_bot='from neurocards.config import Settings, load_or_exit; print(load_or_exit(Settings).port)'
+
+whether_there_are_tables='
+import sys
+from neurocards import config, db
+db.connect(config.load_or_exit(config.DatabaseSettings).database_url.get_secret_value())
+try:
+    with db.db:
+        print(db.db.table_exists("jobs"))
+except db.PeeweeException as error:
+    sys.exit(db.in_a_line(error))'
+
+# Lays the new version out beside the one that runs.
+unpack() {
+	code=$(mktemp -d)
+	trap 'rm -rf "$code"' EXIT
+	git archive "$newest" neurocards | tar -x -C "$code"
+	chmod 755 "$code"
+}
+
+# in_new_version PYTHON: runs that in it, with the settings as they are now.
+in_new_version() {
+	as_service env "PYTHONPATH=$code" "BOT_MODE=$mode" "${venv:+$PWD/$venv/bin/}python3" -P -c "$1"
+}
+
+# Reads all settings as the new bot will, while the old one still runs: a bad one is named here.
+check_settings() {
+	port=$(in_new_version "$port_of_the_bot") && return
+	local hint=''
+	[[ $mode == polling ]] || hint=', or add --polling if this machine has no public address'
+	fail "nothing was changed: mend .env$hint"
+}
+
 back_up() {
 	install -d -m 0700 "$backups"
-	# Nothing to save on a new machine, where the old code doesn't run or its tables are not there.
-	if new_migrations && as_service python3 -m neurocards stats >/dev/null 2>&1; then
+	new_migrations || return 0
+	local tables
+	tables=$(in_new_version "$whether_there_are_tables" 2>&1) || fail "nothing was changed, since no backup can be made: ${tables##*$'\n'}"
+	if [[ ${tables##*$'\n'} == True ]]; then
 		say "backing up"
-		scripts/backup.sh "$backups"
+		PATH="${venv:+$PWD/$venv/bin:}$PATH" scripts/backup.sh "$backups"
 	fi
 }
 
@@ -215,7 +255,6 @@ start_exactly() {
 update() {
 	git merge --quiet --ff-only "$newest"
 	use_environment "$venv"
-	port=$(read_port "$mode")
 	migrate
 	install_units
 }
@@ -227,12 +266,6 @@ migrate() {
 	else
 		as_service python3 scripts/migrate_db.py
 	fi
-}
-
-# Reads all settings as the bot will: a bad one is named here.
-read_port() {
-	as_service env "BOT_MODE=$1" python3 -c \
-		'from neurocards.config import Settings, load_or_exit; print(load_or_exit(Settings).port)'
 }
 
 workers_alive() {
@@ -262,6 +295,7 @@ finish() {
 	local status=$?
 	trap - EXIT
 	trap '' INT TERM HUP
+	rm -rf "$code"
 	if [[ $changing ]]; then
 		set +e
 		roll_back
@@ -271,7 +305,7 @@ finish() {
 }
 
 roll_back() {
-	say "FAILED; back to ${previous:0:12}. Upgrades of the database stay: they only add, and the old code doesn't mind them"
+	say "FAILED: from ${newest:0:12} back to ${previous:0:12}. Upgrades of the database stay: they only add, and the old code doesn't mind them"
 	stop_services
 	git reset --quiet --keep "$previous"
 	use_environment "$previous_venv"
@@ -282,7 +316,7 @@ roll_back() {
 		return 1
 	fi
 	start_exactly "${running[@]}"
-	port=$(read_port polling)
+	port=$(as_service env BOT_MODE=polling python3 -c "$port_of_the_bot")
 	if well "${running[@]}"; then
 		say "rolled back: ${previous:0:12} runs as before; why: journalctl -u 'neurocards-*' -n 50"
 		return 1
@@ -292,6 +326,8 @@ roll_back() {
 }
 
 main() {
+	# Root's own may be stricter, and the account of the services has to read what is made here.
+	umask 022
 	cd "$(dirname "${BASH_SOURCE[0]}")"
 	read_arguments "$@"
 	find_places
@@ -303,6 +339,8 @@ main() {
 	[[ -z $dry_run ]] || exit 0
 	prepare_account
 	install_requirements "$newest"
+	unpack
+	check_settings
 	back_up
 
 	changing=yes
@@ -314,6 +352,7 @@ main() {
 	start_exactly "${wanted[@]}"
 	well "${wanted[@]}"
 	changing=''
+	git update-ref "$last_well" "$newest"
 	forget_environments
 	say "done: ${newest:0:12} runs"
 }

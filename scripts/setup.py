@@ -92,6 +92,9 @@ def main() -> None:
     if sys.version_info < OLDEST:
         found = platform.python_version()
         sys.exit(f"setup: Python 3.11 or newer is needed and {sys.executable} is {found}; try make PYTHON=python3.12")
+    if VENV.is_symlink():
+        # deploy_vps.sh made the link: bot and workers run from what it leads to, and making it anew would empty that.
+        sys.exit("setup: .venv is a link, so this checkout is deployed; use another clone")
     if up_to_date():
         return
     with LOCK.open("w") as lock:

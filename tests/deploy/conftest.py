@@ -79,12 +79,19 @@ class Machine:
         made.parent.mkdir(exist_ok=True)
         made.symlink_to(self.packages)
 
-    def script(self, name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def script(
+        self, name: str, *arguments: str, umask: int = -1, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """Runs a script of the clone to its end."""
         return subprocess.run(
             [self.clone / name, *arguments], cwd=self.folder, env={**self.environment, **environment},
-            capture_output=True, text=True, check=False, timeout=120,
+            capture_output=True, text=True, check=False, timeout=120, umask=umask,
         )  # fmt: skip
+
+    def set(self, name: str, value: str) -> None:
+        """Another value in `.env`."""
+        lines = [line for line in (self.clone / ".env").read_text().splitlines() if not line.startswith(f"{name}=")]
+        (self.clone / ".env").write_text("\n".join([*lines, f"{name}={value}", ""]))
 
     def publish(self, files: dict[str, str]) -> str:
         """A new version in origin with these files changed; its commit."""

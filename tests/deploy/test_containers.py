@@ -6,7 +6,9 @@ between them, the settings class and the specification.
 
 import ast
 import json
+import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -176,11 +178,47 @@ def test_postgres_is_as_specified_and_its_connections_suffice():
 
 
 def test_redis_never_forgets_by_itself_and_asks_for_a_password():
-    script = SERVICES["redis"]["command"][2]
+    [*_, script] = SERVICES["redis"]["command"]
     assert "--maxmemory-policy noeviction" in script
     assert "requirepass" in script
     # And the password is no argument, which every list of processes shows
     assert "--requirepass" not in script and "REDIS_PASSWORD" not in script
+
+
+def test_redis_is_told_to_stop_itself_and_its_password_is_in_a_private_file(tmp_path: Path):
+    # Given the container's command, and a server that says who it is and what it was given
+    server = tmp_path / "redis-server"
+    server.write_text('#!/bin/sh\necho $$ $(stat -c %a "$1") $(cat "$1")\n')
+    server.chmod(0o755)
+    *shell, script = SERVICES["redis"]["command"]
+    # When it is run
+    process = subprocess.Popen(
+        [*shell, script.replace("$$", "$").replace("/tmp", str(tmp_path))],  # noqa: S108  it is the container's
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}", "REDISCLI_AUTH": "pass"}, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    said, _ = process.communicate(timeout=10)
+    # Then the server is the very process that gets the container's signals
+    assert said.strip() == f'{process.pid} 600 requirepass "pass"'
+
+
+def test_healthy_means_that_there_is_a_database_to_work_with():
+    assert SERVICES["bot"]["healthcheck"]["test"] == ["CMD", "python", "deploy/health.py", "bot"]
+    assert SERVICES["worker"]["healthcheck"]["test"] == ["CMD", "python", "deploy/health.py", "worker", "--strict"]
+
+
+def test_bot_has_the_same_memory_with_systemd_and_kubernetes():
+    [compose] = re.findall(r"^(\d+)g$", SERVICES["bot"]["mem_limit"])
+    units = [(ROOT / "deploy" / "systemd" / f"neurocards-bot{kind}.service").read_text() for kind in ("", "-webhook")]
+    assert all(f"\nMemoryMax={compose}G\n" in unit for unit in units)
+    assert f"memory: {compose}Gi" in (ROOT / "deploy" / "kubernetes" / "bot.yaml").read_text()
+
+
+def test_a_machine_with_one_cpu_can_run_it():
+    # Given that Docker refuses a container more CPUs than there are
+    cpus = {name: service["cpus"] for name, service in SERVICES.items()}
+    # Then what asks for more than one can be told otherwise
+    assert {name for name, asked in cpus.items() if not isinstance(asked, int | float) or asked > 1} == {"postgres"}
+    assert cpus["postgres"] == "${POSTGRES_CPUS:-2}"
 
 
 def test_tables_are_there_before_bot_and_workers_start():
@@ -232,6 +270,35 @@ def test_files_that_are_mounted_are_there():
     mounts = [mount.split(":")[0] for service in SERVICES.values() for mount in service.get("volumes", [])]
     ours = [ROOT / source for source in mounts if source.startswith("./")]
     assert ours and [str(path) for path in ours if not path.exists()] == []
+
+
+@pytest.fixture(params=["by hand", "cron"])
+def backup(request: pytest.FixtureRequest) -> str:
+    """The documented backup, as a shell gets it."""
+    text = (ROOT / "docs" / "operations.md").read_text()
+    if request.param == "by hand":
+        [command] = re.findall(r"^```sh\n(\(umask 077.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    else:
+        [command] = re.findall(r"^30 4 \* \* \* root cd \S+ && (.*)$", text, flags=re.MULTILINE)
+        assert not re.search(r"(?<!\\)%", command), "cron takes it for the end of the line"
+    return command.replace(r"\%", "%")
+
+
+@pytest.mark.parametrize(("status", "ending"), [(0, ".dump"), (1, ".dump.part")])
+def test_documented_backup_is_complete_or_none_and_private(backup: str, tmp_path: Path, status: int, ending: str):
+    # Given a pg_dump that succeeds, or dies on its way
+    (tmp_path / "docker-compose").write_text(f"#!/bin/sh\necho dump\nexit {status}\n")
+    (tmp_path / "docker-compose").chmod(0o755)
+    # When the database is backed up
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(["sh", "-c", backup], cwd=tmp_path, env=environment, check=False)
+    # Then only what is complete is named so, and nobody else can read it
+    assert bool(done.returncode) == bool(status)
+    [made] = tmp_path.glob("neurocards-*")
+    assert re.fullmatch(rf"neurocards-\d{{8}}-\d{{6}}{re.escape(ending)}", made.name)
+    assert made.stat().st_mode & 0o777 == 0o600
+    # And it is not committed by mistake
+    assert f"*{made.suffix}" in (ROOT / ".gitignore").read_text().splitlines()
 
 
 # --- .env.example -----------------------------------------------------------------------------------------------------

@@ -19,10 +19,10 @@ from neurocards.models import Process
 PROBE = Path(__file__).parents[2] / "deploy" / "health.py"
 
 
-def probe(what: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def probe(*what: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Runs it as a container would, in no folder of ours."""
     return subprocess.run(
-        [sys.executable, str(PROBE), what],
+        [sys.executable, str(PROBE), *what],
         env={"PATH": os.environ["PATH"], **environment},
         cwd="/",
         capture_output=True,
@@ -42,11 +42,11 @@ def closed_port() -> Iterator[int]:
 
 @pytest.fixture
 def answering_port(request: pytest.FixtureRequest) -> Iterator[int]:
-    """An HTTP server that answers everything with the status of the test's parameter."""
+    """A bot that is ready, or not, by the test's parameter."""
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(request.param if self.path == "/healthz" else 404)
+            self.send_response(request.param if self.path == "/readyz" else 404)
             self.end_headers()
 
         def log_message(self, *_args: object) -> None:
@@ -61,14 +61,14 @@ def answering_port(request: pytest.FixtureRequest) -> Iterator[int]:
 
 
 @pytest.mark.parametrize(("answering_port", "status"), [(200, 0), (503, 1)], indirect=["answering_port"])
-def test_bot_is_as_well_as_its_http(answering_port: int, status: int):
+def test_bot_is_as_well_as_it_is_ready(answering_port: int, status: int):
     assert probe("bot", PORT=str(answering_port)).returncode == status
 
 
 def test_bot_that_does_not_listen_is_ill(closed_port: int):
     done = probe("bot", PORT=str(closed_port))
     assert done.returncode == 1
-    assert f"/healthz on port {closed_port}" in done.stderr
+    assert f"/readyz on port {closed_port}" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -97,3 +97,14 @@ def test_worker_is_not_blamed_for_a_database_that_is_away(closed_port: int):
     # Then the worker is well, and the password is nowhere
     assert done.returncode == 0
     assert done.stdout + done.stderr == ""
+
+
+def test_asked_strictly_a_worker_without_a_database_is_ill(closed_port: int):
+    # Given nobody at PostgreSQL's address, and an address that is none: PostgreSQL's own words would quote it
+    away = f"postgresql://u:secret@127.0.0.1:{closed_port}/d"
+    for address in (away, "postgres//u:secret@h"):
+        # Then the worker is ill where that only is shown, and the password is nowhere
+        done = probe("worker", "--strict", DATABASE_URL=address)
+        assert done.returncode == 1
+        assert "PostgreSQL can't be asked" in done.stderr
+        assert "secret" not in done.stdout + done.stderr

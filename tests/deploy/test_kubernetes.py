@@ -119,4 +119,28 @@ def test_outside_reaches_what_telegram_and_kie_call_and_nothing_else():
     closed = manifest("NetworkPolicy", "closed")["spec"]
     assert closed == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     admitted = [policy for policy in OBJECTS if policy["kind"] == "NetworkPolicy" and "ingress" in policy["spec"]]
-    assert [policy["metadata"]["name"] for policy in admitted] == ["to-bot"]
+    assert [policy["metadata"]["name"] for policy in admitted] == ["to-bot", "to-solver"]
+    # But for the pod that gets the certificate, which has no label of ours, as kustomize would add it to matchLabels
+    assert "matchLabels" not in manifest("NetworkPolicy", "to-solver")["spec"]["podSelector"]
+
+
+def test_the_database_can_be_upgraded_before_bot_and_workers_are_rolled_out():
+    kustomization = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
+    # Given what a first step applies
+    step = {"neurocards/step": "migrate"}
+    first = {found["kind"] for found in OBJECTS if step.items() <= found["metadata"].get("labels", {}).items()}
+    secrets = {part["name"] for part in kustomization["secretGenerator"] if part.get("options") == {"labels": step}}
+    # Then it is the job, with all it refers to, and no more
+    assert first == {"Namespace", "Job"}
+    [container] = manifest("Job", "migrate")["spec"]["template"]["spec"]["containers"]
+    assert [{"secretRef": {"name": name}} for name in secrets] == container["envFrom"]
+    # And this is the step that the commands begin with
+    applied = re.findall(
+        r"^#     kubectl apply (.*?)(?: &&)?$", (FOLDER / "kustomization.yaml").read_text(), re.MULTILINE
+    )
+    assert applied == ["-k deploy/kubernetes -l neurocards/step=migrate", "-k deploy/kubernetes"]
+
+
+def test_a_machine_can_be_drained():
+    for budget in (found["spec"] for found in OBJECTS if found["kind"] == "PodDisruptionBudget"):
+        assert "minAvailable" not in budget

@@ -14,7 +14,7 @@ import psycopg2
 import pytest
 
 from tests.conftest import ROOT
-from tests.deploy.conftest import HERE, Machine, eventually
+from tests.deploy.conftest import HERE, Machine, eventually, run
 
 # The tools of a VPS; a container that only runs tests may lack some.
 TOOLS = ("curl", "flock", "git", "ps")
@@ -144,16 +144,116 @@ def test_an_interrupted_deployment_is_rolled_back(machine: Machine):
 
 
 def test_a_first_deployment_that_fails_leaves_nothing_running(machine: Machine):
-    # Given a machine where nothing ran, and a setting that is wrong
-    with (machine.clone / ".env").open("a") as settings:
-        settings.write("WELCOME_CREDITS=many\n")
+    # Given a machine where nothing ran, and a version whose bot does not start
+    machine.publish({"run_bot.py": BROKEN_BOT})
+
+    # When it is deployed
+    done = machine.script("deploy_vps.sh", "--workers=1", NEUROCARDS_PATIENCE="2")
+
+    # Then nothing runs
+    assert done.returncode == 1
+    assert "nothing ran before, so nothing runs now" in done.stdout
+    assert machine.running == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("WELCOME_CREDITS", "many", "WELCOME_CREDITS is malformed"),
+        # The machine has no public address, and --polling was forgotten.
+        ("PUBLIC_BASE_URL", "", "add --polling"),
+    ],
+)
+def test_a_bad_setting_is_found_while_everything_still_runs(machine: Machine, name: str, value: str, said: str):
+    # Given a running version, a newer one, and a setting that became wrong
+    deployed(machine, "--workers=1")
+    before, now = machine.running, machine.commit
+    machine.publish({MIGRATION: NEXT_MIGRATION})
+    machine.set(name, value)
 
     # When it is deployed
     done = machine.script("deploy_vps.sh", "--workers=1")
 
-    # Then the setting is named and nothing runs
+    # Then the setting is named, and the same processes run
     assert done.returncode == 1
-    assert "WELCOME_CREDITS is malformed" in done.stderr
+    assert name in done.stderr and said in done.stderr
+    assert (machine.running, machine.commit) == (before, now)
+
+
+def test_a_setting_that_only_the_next_version_wants_is_missed_while_everything_still_runs(machine: Machine):
+    # Given a running version, and a newer one that wants more
+    deployed(machine, "--workers=1")
+    before = machine.running
+    config = (machine.clone / "neurocards" / "config.py").read_text()
+    machine.publish({"neurocards/config.py": f'{config}\n\nraise SystemExit("NEW_ONE is missing")\n'})
+
+    # When it is deployed, then it is missed before anything is stopped
+    done = machine.script("deploy_vps.sh", "--workers=1")
+    assert done.returncode == 1
+    assert "NEW_ONE is missing" in done.stderr
+    assert machine.running == before
+
+
+def test_nothing_is_upgraded_without_a_backup(machine: Machine):
+    # Given a running version, a newer one with a migration, and a database that can't be reached
+    deployed(machine, "--workers=1")
+    before = machine.running
+    machine.publish({MIGRATION: NEXT_MIGRATION})
+    machine.set("DATABASE_URL", "postgresql://neurocards:secret@127.0.0.1:9/neurocards")
+
+    # When it is deployed, then the reason is named and the same processes run
+    done = machine.script("deploy_vps.sh", "--workers=1")
+    assert done.returncode == 1
+    assert "no backup can be made: connection to server" in done.stderr
+    assert "secret" not in done.stderr
+    assert machine.running == before
+
+
+def test_what_somebody_pulled_is_backed_up_and_rolled_back_all_the_same(machine: Machine):
+    # Given a running version, and a newer one that somebody has pulled into the checkout
+    deployed(machine, "--workers=1")
+    good = machine.commit
+    newest = machine.publish({"run_bot.py": BROKEN_BOT, MIGRATION: NEXT_MIGRATION})
+    run("git", "pull", "-q", folder=machine.clone)
+    assert machine.commit == newest
+
+    # When it is deployed and is not well
+    done = machine.script("deploy_vps.sh", "--workers=1", NEUROCARDS_PATIENCE="2")
+
+    # Then there is a backup from before, and the version that was well runs
+    assert done.returncode == 1
+    assert f"rolled back: {good[:12]} runs as before" in done.stdout
+    assert machine.commit == good
+    assert len(list(machine.backups.glob("*.dump"))) == 1
+    assert set(machine.running) == units(1)
+
+
+def test_the_account_of_the_services_can_read_all_whatever_roots_umask_is(machine: Machine):
+    # Given a running version, and a newer one with other requirements
+    deployed(machine, "--workers=1")
+    machine.publish({"README.md": "next", MIGRATION: NEXT_MIGRATION})
+
+    # When somebody whose files are private deploys it
+    done = machine.script("deploy_vps.sh", "--workers=1", umask=0o077)
+
+    # Then its files are for everybody, but for secrets and backups
+    assert done.returncode == 0, done.stdout + done.stderr
+    made = [machine.clone / "README.md", machine.clone / MIGRATION, machine.units / BOT]
+    assert [oct(file.stat().st_mode & 0o777) for file in made] == ["0o644"] * 3
+    assert (machine.clone / ".env").stat().st_mode & 0o777 == 0o640
+    [backup] = machine.backups.glob("*.dump")
+    assert backup.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="another account is needed")
+def test_a_folder_that_keeps_the_account_of_the_services_out_is_named(machine: Machine):
+    # Given a folder above the checkout that only root may enter
+    machine.folder.chmod(0o700)
+
+    # When it is deployed for another account, then the remedy is named and nothing runs
+    done = machine.script("deploy_vps.sh", NEUROCARDS_USER="nobody")
+    assert done.returncode == 1
+    assert f"nobody can't read all of {machine.clone}: chmod go+rx '{machine.folder}'" in done.stderr
     assert machine.running == {}
 
 
