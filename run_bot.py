@@ -1,8 +1,10 @@
 """The bot service: takes updates, keeps them, answers; and serves the operator's figures over HTTP. It generates nothing."""
 
+import errno
 import logging
 import os
 import signal
+import sys
 import threading
 from contextlib import suppress
 from functools import partial
@@ -11,6 +13,7 @@ from typing import Any
 import dramatiq
 import telebot
 import waitress
+from flask import Flask
 from peewee import PeeweeException
 from pydantic import SecretStr
 
@@ -48,10 +51,9 @@ def main() -> None:
 
 def serve(settings: Settings, news: threading.Event) -> None:
     """Answers /queue_stats and the rest on PORT, from threads of its own; `news` is set when the webhook has stored an update."""
-    server = waitress.create_server(
+    server = _listening(
         web.create(settings, news.set),
-        host="0.0.0.0",  # noqa: S104  a container's port
-        port=settings.port,
+        settings.port,
         threads=8,
         # Strangers who open connections and say nothing must not shut the others out: many are let in, and none for long.
         connection_limit=1000,
@@ -62,6 +64,16 @@ def serve(settings: Settings, news: threading.Event) -> None:
     )
     threading.Thread(target=server.run, name="http", daemon=True).start()
     log.info("http on port %s", server.effective_port)
+
+
+def _listening(application: Flask, port: int, **options: Any) -> Any:
+    try:
+        return waitress.create_server(application, host="0.0.0.0", port=port, **options)  # noqa: S104  a container's port
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        sys.stderr.write(f"PORT {port} is taken: another bot runs here, or choose another PORT ({error.strerror})\n")
+        raise SystemExit(2) from None
 
 
 def run(settings: Settings, news: threading.Event, stop: threading.Event) -> None:
@@ -80,13 +92,20 @@ def run(settings: Settings, news: threading.Event, stop: threading.Event) -> Non
         pass
     intake.stop()
     lanes.stop(GRACE)
-    last = threading.Thread(target=save_figures, daemon=True)
+    last = threading.Thread(target=put_away, args=(lanes,), daemon=True)
     last.start()
     # A host that doesn't answer is not waited for.
     last.join(LAST_FIGURES)
     # A lane that hangs in a download would hold the interpreter's own exit up; what it was at is still in the inbox.
     logging.shutdown()
     os._exit(0)
+
+
+def put_away(lanes: Lanes) -> None:
+    """What the next start should know of this one."""
+    with suppress(*db.Unreachable):
+        lanes.let_go()
+    save_figures()
 
 
 def count(stop: threading.Event) -> None:
@@ -111,26 +130,43 @@ def make_intake(settings: Settings, bot: telebot.TeleBot, lanes: Lanes, news: th
     may_handle = Lock(HANDLER).held
     if settings.bot_mode == "polling":
         fetch = partial(telegram.get_updates, bot)
-        return Poller(fetch, lanes, may_handle, partial(telegram.delete_webhook, bot))
+        return Poller(fetch, lanes, may_handle, partial(take_webhook_off, bot), partial(tell_of_conflict, settings))
     # Both are there in this mode: the settings see to it.
     url, secret = settings.public_base_url or "", settings.webhook_secret_token or SecretStr("")
     register = partial(telegram.set_webhook, bot, url + web.WEBHOOK_PATH, secret.get_secret_value())
     return Receiver(news, lanes, may_handle, register)
 
 
-def admit(flood: Flood, bot: telebot.TeleBot, update: dict[str, Any]) -> None:
-    """Handles the update unless its sender asks for too much; then that is said, once."""
+def take_webhook_off(bot: telebot.TeleBot) -> None:
+    """Has updates kept for polling. The address they went to is logged: another program may wait for them there."""
+    with suppress(ProviderError):  # a log line is not worth the polling
+        known = telegram.translated(telebot.apihelper.get_webhook_info, bot.token)
+        if isinstance(known, dict) and known.get("url"):
+            log.warning("updates were sent to %s: that webhook is taken off, this bot polls", known["url"])
+    telegram.delete_webhook(bot)
+
+
+def tell_of_conflict(settings: Settings) -> None:
+    """Tells the operators that another program takes updates away."""
+    with db.db:
+        outbox.alert(settings.admins, "token_shared")
+
+
+def admit(flood: Flood, bot: telebot.TeleBot, update: dict[str, Any]) -> str:
+    """Handles the update unless its sender asks for too much; then that is said, once. Returns what it counts as."""
     verdict = flood.judge(update)
     if verdict is Verdict.ANSWER:
-        handle(bot, update)
-    elif verdict is Verdict.SAY_SO:
+        return handle(bot, update)
+    if verdict is Verdict.SAY_SO:
         log.warning("person %s asks for too much", lane_of(update))
-        handlers.slow_down(bot, update)
+    handlers.slow_down(bot, update, silently=verdict is Verdict.IGNORE)
+    return "refused"
 
 
-def handle(bot: telebot.TeleBot, update: dict[str, Any]) -> None:
+def handle(bot: telebot.TeleBot, update: dict[str, Any]) -> str:
     """Runs the handlers on one update. Telegram's failures leave as ProviderError; an update telebot can't read raises what it may."""
     telegram.translated(bot.process_new_updates, [telebot.types.Update.de_json(update)])
+    return "answered"
 
 
 def sorry(bot: telebot.TeleBot, settings: Settings, update: dict[str, Any], reason: str) -> None:

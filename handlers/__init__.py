@@ -84,7 +84,7 @@ def register(bot: TeleBot, context: Context) -> None:
     """Makes an unthreaded bot hold the conversation: a handler's exception reaches whoever feeds the bot."""
     bot.current_states = DraftStorage()
     bot.add_custom_filter(StateFilter(bot))
-    bot.register_message_handler(start.in_group, func=_talk_of_a_group, pass_bot=True)
+    bot.register_message_handler(start.in_group, func=partial(_addressed_in_group, bot), pass_bot=True)
     for name, command in OPERATORS_COMMANDS.items():
         answer = partial(operator.refused, command=command)
         theirs = {"commands": [name], "func": partial(_is_operators, context)}
@@ -96,8 +96,9 @@ def register(bot: TeleBot, context: Context) -> None:
     bot.register_my_chat_member_handler(start.membership, pass_bot=True)
 
 
-def _talk_of_a_group(message: Message) -> bool:
-    return message.chat.type in ("group", "supergroup") and message.content_type not in content_type_service
+def _addressed_in_group(bot: TeleBot, message: Message) -> bool:
+    """Whether a group's message is the bot's to answer: as an administrator there it is shown every word."""
+    return message.chat.type in ("group", "supergroup") and start.addressed(message, bot, COMMANDS)
 
 
 def _is_operators(context: Context, message: Message) -> bool:
@@ -181,21 +182,34 @@ def apologise(bot: TeleBot, update: dict[str, Any]) -> None:
     _say_of(bot, update, "sorry")
 
 
-def slow_down(bot: TeleBot, update: dict[str, Any]) -> None:
-    """Says that this is too much at once, and that it will be heard again in a minute."""
-    _say_of(bot, update, "slow-down")
+def slow_down(bot: TeleBot, update: dict[str, Any], silently: bool = False) -> None:
+    """Says that this is too much at once, and that it will be heard again in a minute; `silently` ends a button's spinner only."""
+    call = _inner(update, "callback_query")
+    if call:
+        text = None if silently else _in_their_language("slow-down", _inner(call, "from"))
+        _softly("slow-down", lambda: bot.answer_callback_query(call.get("id"), text, show_alert=not silently))
+    elif not silently:
+        _say_of(bot, update, "slow-down")
 
 
 def _say_of(bot: TeleBot, update: dict[str, Any], key: str) -> None:
     """Takes the update raw, since telebot may be what choked on it, and never raises: it must not cost the next update."""
     part = _inner(update, "message") or _inner(update, "callback_query")
     chat, person = _inner(_inner(part, "message") or part, "chat"), _inner(part, "from")
-    code = person.get("language_code")
-    if chat.get("type") != "private" or not isinstance(chat.get("id"), int):
-        return
-    try:
+    if chat.get("type") == "private" and isinstance(chat.get("id"), int):
         # A private chat has the person's id.
-        bot.send_message(chat["id"], say(key, orders.language_of(chat["id"], code if isinstance(code, str) else None)))
+        text = _in_their_language(key, {**person, "id": chat["id"]})
+        _softly(key, lambda: bot.send_message(chat["id"], text))
+
+
+def _in_their_language(key: str, person: dict[str, Any]) -> str:
+    code = person.get("language_code")
+    return say(key, orders.language_of(person["id"], code if isinstance(code, str) else None))
+
+
+def _softly(key: str, call: Callable[[], object]) -> None:
+    try:
+        call()
     except (ApiTelegramException, ProviderError) as error:
         log.warning("%s was not delivered: %s", key, error)
 

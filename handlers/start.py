@@ -1,10 +1,13 @@
 """Arriving, help, language, and whether the person can be reached at all."""
 
 import logging
+import re
+from collections.abc import Collection
 
 from telebot import TeleBot
 from telebot.apihelper import ApiTelegramException
 from telebot.types import CallbackQuery, ChatMemberUpdated, Message
+from telebot.util import extract_command
 
 from handlers.keyboards import continue_rows, new_rows
 from handlers.states import Draft, Step
@@ -58,8 +61,19 @@ def switch_language(talk: Talk, _message: Message) -> None:
         talk.tell("language-set")
 
 
+def addressed(message: Message, bot: TeleBot, commands: Collection[str]) -> bool:
+    """Whether a message of a group is meant for the bot: one of its commands, its name, or a reply to what it said."""
+    text, replied = message.text or message.caption or "", message.reply_to_message
+    if replied and replied.from_user and replied.from_user.id == bot.bot_id:
+        return True
+    if extract_command(text) in commands and "@" not in text.split()[0]:
+        return True
+    # (its name is Telegram's to tell, and is asked for only when there is one in the text)
+    return "@" in text and re.search(rf"@{bot.user.username}\b", text, re.IGNORECASE) is not None
+
+
 def in_group(message: Message, bot: TeleBot) -> None:
-    """A group: what arrives there is addressed to the bot, and it says where it works. Nothing is kept."""
+    """A group: the bot says where it works. Nothing is kept."""
     _tell_group(message, bot)
 
 

@@ -58,36 +58,44 @@ def store(updates: Sequence[dict[str, Any]]) -> list[InboxUpdate]:
         return sorted(new, key=lambda row: row.update_id)
 
 
-def unhandled(in_hand: Collection[int] = (), most: int = 1000) -> list[InboxUpdate]:
-    """What is stored and not `in_hand`, oldest first, at most so many."""
+def unhandled(in_hand: Collection[int] = (), full: Collection[int] = (), most: int = 1000) -> list[InboxUpdate]:
+    """What is stored, not `in_hand` and in no lane that is `full`, oldest first, at most so many."""
     with db:
         left = InboxUpdate.handled_at.is_null() & InboxUpdate.update_id.not_in(list(in_hand))
-        oldest = InboxUpdate.select().where(left).order_by(InboxUpdate.update_id)
-        return list(oldest.limit(max(0, most)))
+        oldest = InboxUpdate.select().where(left & InboxUpdate.lane.not_in(list(full))).order_by(InboxUpdate.update_id)
+        return list(oldest.limit(most))
 
 
-def taken_up(update_id: int, again: bool = False) -> int | None:
+def taken_up(update_id: int) -> int | None:
     """Counts, before the update is handled, how often that was begun: one that kills the bot is not fed to it for ever.
 
-    Another try of the same bot (`again`) is not counted. None when the update has been handled: another bot process had it in
-    hand too for a while, or our own word of it arrived after all.
+    None when the update has been handled: another bot process had it in hand too for a while, or our own word of it arrived
+    after all.
     """
     with db:
         this = (InboxUpdate.update_id == update_id) & InboxUpdate.handled_at.is_null()
-        once_more = InboxUpdate.attempts + int(not again)
+        once_more = InboxUpdate.attempts + 1
         rows = InboxUpdate.update(attempts=once_more).where(this).returning(InboxUpdate.attempts).execute()
         return next((row.attempts for row in rows), None)
 
 
-def handled(update_id: int) -> None:
-    """The update has had its effect."""
+def let_go(update_ids: Collection[int]) -> None:
+    """Takes the count back for tries that ended, or were ended in order: only those are left that ended the bot."""
+    with db:
+        these = InboxUpdate.update_id.in_(list(update_ids)) & (InboxUpdate.attempts > 0)
+        InboxUpdate.update(attempts=InboxUpdate.attempts - 1).where(these & InboxUpdate.handled_at.is_null()).execute()
+
+
+def handled(update_id: int, outcome: str = "answered") -> None:
+    """The update has had its effect. `outcome` is 'answered', or 'refused' to somebody who asks for too much."""
     waited = SQL("extract(epoch FROM clock_timestamp() - received_at)")
     with db:
         done = InboxUpdate.update(handled_at=NOW).where(InboxUpdate.update_id == update_id).returning(waited)
         seconds = [float(row[0]) for row in done.tuples().execute()]
     for each in seconds:
-        metrics.ANSWERS.observe(each)
-        metrics.UPDATES.labels("answered").inc()
+        metrics.UPDATES.labels(outcome).inc()
+        if outcome == "answered":
+            metrics.ANSWERS.observe(each)
 
 
 def set_aside(update_id: int, error: str) -> None:

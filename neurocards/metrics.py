@@ -76,7 +76,7 @@ def begin_at_zero(categories: tuple[str, ...]) -> None:
             ATTEMPTS.labels(provider, category)
     for stage in ("queued", "script", "submit", "render", "deliver"):
         STAGES.labels(stage)
-    for outcome in ("answered", "set_aside"):
+    for outcome in ("answered", "refused", "set_aside"):
         UPDATES.labels(outcome)
 
 

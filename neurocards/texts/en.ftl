@@ -496,6 +496,7 @@ alert-low_credit = 🪫 <b>The video provider's credits run low.</b> Top up this
 alert-billing = 💸 <b>None of the provider's keys can pay.</b> Top up the account or replace the key; whoever missed out has the credit back.
 alert-deadline = ⏰ <b>An order missed its deadline, the credit was returned.</b>
 alert-inbox_set_aside = 📥 <b>A Telegram update could not be handled and was set aside.</b> The person was asked to repeat it; the details are in the inbox table.
+alert-token_shared = 👥 <b>Another program polls Telegram with this BOT_TOKEN.</b> Part of what people write goes to it. Stop it, or get another token from @BotFather.
 alert-late_result = 🐌 <b>A video came after its deadline and was not sent.</b> It can be handed over by hand.
 alert-stuck_job = 🧯 <b>An order crashed its worker several times and was given up.</b> The credit is back; look at the job's events.
 alert-audit_failed = 🚨 <b>The nightly audit found a violation.</b> Take no orders (/pause), look at the jobs (/job) and run python -m neurocards audit.

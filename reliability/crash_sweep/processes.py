@@ -5,6 +5,7 @@ Real middleware, messages, handlers and lanes; left out are Dramatiq's threads, 
 
 import importlib
 import time
+from collections.abc import Sequence
 from functools import partial
 from queue import PriorityQueue
 from typing import Any
@@ -98,15 +99,14 @@ class HeldLanes(Lanes):
         super().__init__(*args)
         self._held: list[InboxUpdate] = []
 
-    def put(self, row: InboxUpdate) -> None:
-        """Keeps the update until `work_off`."""
-        self._held.append(row)
+    def put(self, rows: Sequence[InboxUpdate]) -> None:
+        """Keeps the updates until `work_off`."""
+        self._held.extend(rows)
 
     def work_off(self) -> None:
         """Handles what was put, and returns when that is done."""
         held, self._held = self._held, []
-        for row in held:
-            super().put(row)
+        super().put(held)
         while self.in_hand():
             time.sleep(0.001)
 

@@ -14,6 +14,7 @@ from typing import Any
 from telebot import apihelper
 
 import handlers
+from neurocards import inbox
 from neurocards.clients import telegram
 from neurocards.config import Settings
 from neurocards.errors import ProviderError
@@ -63,11 +64,11 @@ class Intake:
         self._lock = Lock(HANDLER)
         logging.getLogger().addHandler(Tracebacks(self._logged))
 
-    def _handle(self, update: Update) -> None:
+    def _handle(self, update: Update) -> str:
         began = time.monotonic()
         self._begun[threading.get_ident()] = (update["update_id"], began)
         try:
-            run_bot.handle(self._bot, update)
+            return run_bot.handle(self._bot, update)
         finally:
             seconds = time.monotonic() - began
             self._begun.pop(threading.get_ident(), None)
@@ -104,8 +105,10 @@ class Intake:
                 poller.stop()
                 self._found("violations", "the poller is stuck", None)
                 return []
+            self._settle()
             updates = self._fetched(offset)
-            if not updates:
+            # More of one person's than a lane takes in at once is still in the inbox.
+            if not updates and not inbox.unhandled():
                 poller.stop()
             return updates
 

@@ -213,7 +213,7 @@ def test_a_group_is_told_once_that_this_is_for_private_chats(anna, records, clie
     group = {"id": -1001234567890, "type": "supergroup", "title": "Продавцы"}
     # When they do so, and somebody pins a message there
     updates = [
-        client.raw_update({"message": raw_message(anna.user, chat=group, text="/start@neurocards")}),
+        client.raw_update({"message": raw_message(anna.user, chat=group, text="/start")}),
         client.raw_update(
             {"message": raw_message(anna.user, chat=group, pinned_message=raw_message(anna.user, text="x"))}
         ),

@@ -1,20 +1,29 @@
 """From Telegram to the handlers: stored before it is acknowledged, in order for each person, lost never."""
 
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from peewee import OperationalError
 
-from neurocards import inbox
+from neurocards import inbox, metrics
 from neurocards.db import db
 from neurocards.errors import ProviderError
-from neurocards.intake import TRIES, Lanes, Poller, Receiver
+from neurocards.intake import MOST_IN_HAND, MOST_OF_ONE, THREADS, TRIES, Lanes, Poller, Receiver
 from neurocards.models import InboxUpdate
 
 FLOOD = ProviderError("telegram", "sendMessage", "Too Many Requests: retry after 1", http_status=429, retry_after=0.01)
+LONG_FLOOD = replace(FLOOD, retry_after=3600.0)
+CONFLICT = ProviderError(
+    "telegram",
+    "getUpdates",
+    "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running",
+    http_status=409,
+)
 BLOCKED = ProviderError("telegram", "sendMessage", "Forbidden: bot was blocked by the user", http_status=403)
 
 Update = dict[str, Any]
@@ -69,14 +78,35 @@ def test_what_was_handled_or_set_aside_is_not_open_any_more(clean_db):
         assert InboxUpdate.get_by_id(2).error == "could not be read"
 
 
+def test_what_was_refused_says_nothing_of_how_fast_the_bot_answers(clean_db):
+    # Given what was counted before
+    before = counted("answered"), counted("refused"), metrics.REGISTRY.get_sample_value(ANSWERS)
+    # When one update is answered, and another is somebody's who asks for too much
+    inbox.store([update(1), update(2)])
+    inbox.handled(1)
+    inbox.handled(2, "refused")
+    # Then each counts as what it was, and the time of the first only
+    after = counted("answered"), counted("refused"), metrics.REGISTRY.get_sample_value(ANSWERS)
+    assert [now - then for now, then in zip(after, before, strict=True)] == [1, 1, 1]
+
+
+ANSWERS = "neurocards_bot_answer_seconds_count"
+
+
+def counted(outcome: str) -> float:
+    return metrics.REGISTRY.get_sample_value("neurocards_updates_total", {"outcome": outcome}) or 0
+
+
 def test_how_often_an_update_was_begun_is_counted_until_it_is_handled(clean_db):
-    # Given an update that two bots begin with, the second of them twice
+    # Given an update that two bots begin with, the second of them once more after a try that ended
     inbox.store([update(1)])
-    assert (inbox.taken_up(1), inbox.taken_up(1), inbox.taken_up(1, again=True)) == (1, 2, 2)
+    assert (inbox.taken_up(1), inbox.taken_up(1)) == (1, 2)
+    inbox.let_go([1])
+    assert inbox.taken_up(1) == 2
     # When one of them has handled it
     inbox.handled(1)
     # Then nobody takes it up any more
-    assert (inbox.taken_up(1), inbox.taken_up(1, again=True)) == (None, None)
+    assert inbox.taken_up(1) is None
 
 
 # Lanes ----------------------------------------------------------------------------------------------------------------
@@ -93,13 +123,14 @@ class Desk:
         self._left = expected
         self.done = threading.Event()
 
-    def handle(self, update: Update) -> None:
+    def handle(self, update: Update) -> str:
         self.calls += 1
         number = update["update_id"]
         if self.troubles.get(number):
             raise self.troubles[number].pop(0)
         self.handled[update["message"]["from"]["id"]].append(number)
         self._one_less()
+        return "answered"
 
     def apologise(self, update: Update, _reason: str) -> None:
         self.sorry.append(update["update_id"])
@@ -130,8 +161,7 @@ def open_lanes(clean_db) -> Iterator[Open]:
 
 
 def put(lanes: Lanes, *updates: Update) -> None:
-    for row in inbox.store(updates):
-        lanes.put(row)
+    lanes.put(inbox.store(updates))
 
 
 def test_everyones_updates_are_handled_in_their_order(open_lanes):
@@ -152,18 +182,17 @@ def test_what_another_bot_has_handled_meanwhile_is_not_handled_again(open_lanes)
     # Given three updates, of which another bot handles the first before this one does, and the second before it can try again
     desk = Desk(1)
 
-    def handle(update: Update) -> None:
+    def handle(update: Update) -> str:
         if update["update_id"] == 2:
             inbox.handled(2)
             raise OperationalError("server closed the connection")
-        desk.handle(update)
+        return desk.handle(update)
 
     rows = inbox.store([update(1), update(2), update(3)])
     inbox.handled(1)
     # When this bot comes to them
     _, lanes = open_lanes(handle=handle)
-    for row in rows:
-        lanes.put(row)
+    lanes.put(rows)
     # Then it handles the third only
     assert desk.done.wait(20)
     assert desk.handled == {7: [3]}
@@ -188,12 +217,12 @@ def test_one_persons_slow_answer_holds_up_nobody_else(open_lanes):
     answered = threading.Event()
     desk = Desk(1)
 
-    def handle(update: Update) -> None:
+    def handle(update: Update) -> str:
         if update["message"]["from"]["id"] == 1:
             assert answered.wait(10)
         else:
             answered.set()
-        desk.handle(update)
+        return desk.handle(update)
 
     _, lanes = open_lanes(handle=handle)
     put(lanes, update(1, person=1), update(2, person=1), update(3, person=2))
@@ -234,6 +263,67 @@ def test_telegrams_limit_is_waited_for_and_a_block_is_not(open_lanes):
     assert open_updates() == []
 
 
+def test_people_whom_telegram_makes_wait_keep_nobody_else_waiting(open_lanes):
+    # Given more people than threads, whose answers Telegram wants an hour later, and who go on writing
+    waiting, heard = range(1, THREADS + 3), threading.Semaphore(0)
+    desk = Desk()
+    desk.troubles = {person: [LONG_FLOOD] * 2 for person in waiting}
+
+    def handle(one: Update) -> str:
+        heard.release()
+        return desk.handle(one)
+
+    _, lanes = open_lanes(handle=handle)
+    put(lanes, *(update(person, person=person) for person in waiting))
+    put(lanes, *(update(100 + person, person=person) for person in waiting))
+    # When somebody else writes
+    put(lanes, update(1000, person=99))
+    # Then all are heard
+    assert all(heard.acquire(timeout=20) for _ in (*waiting, 99))
+    lanes.stop(5)
+    # And nobody is tried again before the hour is over, nor does anybody's next pass their first
+    assert (desk.handled, desk.calls) == ({99: [1000]}, len(waiting) + 1)
+    # And of each only one is kept in hand, until more than that is
+    lanes.make_room()
+    assert (lanes.in_hand(), lanes.full()) == (set(waiting), set(waiting))
+
+
+def test_a_stop_is_no_crash(open_lanes):
+    # Given an update that waits for Telegram, and one that takes longer than a stop does
+    entered, release = threading.Event(), threading.Event()
+
+    def handle(one: Update) -> str:
+        if one["update_id"] == 1:
+            raise LONG_FLOOD
+        entered.set()
+        assert release.wait(20)
+        return "answered"
+
+    _, lanes = open_lanes(handle=handle)
+    put(lanes, update(1, person=1))
+    put(lanes, update(2, person=2))
+    assert entered.wait(10)
+    # When the bot stops in order
+    lanes.stop(0.1)
+    lanes.let_go()
+    # Then neither counts as what ended it
+    assert [row.attempts for row in inbox.unhandled()] == [0, 0]
+    release.set()
+
+
+def test_what_ended_the_bot_too_often_is_set_aside(open_lanes):
+    # Given an update at which five bots have ended
+    inbox.store([update(1)])
+    for _ in range(TRIES):
+        inbox.taken_up(1)
+    # When the next one takes it up
+    desk, lanes = open_lanes(1)
+    lanes.put(inbox.unhandled())
+    # Then it leaves it alone
+    assert desk.done.wait(10)
+    assert (desk.calls, desk.sorry) == (0, [1])
+
+
 def test_what_was_not_handled_when_the_bot_stops_is_there_at_the_next_start(open_lanes):
     # Given an update that can't be handled now, and others behind it
     desk, lanes = open_lanes()
@@ -271,6 +361,7 @@ class Telegram:
 def polled(telegram: Telegram, lanes: Lanes, may_poll: Callable[[], bool] = lambda: True) -> None:
     """Polls until Telegram has nothing more."""
     poller = Poller(telegram.fetch, lanes, may_poll)
+    poller.conflict_pause = 0.01
     thread = threading.Thread(target=poller.run)
     thread.start()
     quiet = telegram.quiet.wait(20)
@@ -309,6 +400,88 @@ def test_no_trouble_with_telegram_makes_the_bot_deaf(open_lanes, trouble):
     assert desk.handled[7] == [1, 2]
 
 
+def test_whoever_sends_a_thousand_messages_keeps_nobody_else_waiting(open_lanes):
+    # Given somebody who has sent more than a bot takes in hand, and whose first can't be answered yet
+    release = threading.Event()
+    desk = Desk(1)
+    flooder = Desk(2 * MOST_OF_ONE)
+
+    def handle(one: Update) -> str:
+        if one["message"]["from"]["id"] == 8:
+            return desk.handle(one)
+        assert release.wait(30)
+        return flooder.handle(one)
+
+    _, lanes = open_lanes(handle=handle)
+    inbox.store([update(number) for number in range(1, MOST_IN_HAND + 2)])
+    poller = Poller(Telegram([update(5000, person=8)]).fetch, lanes, lambda: True)
+    thread = threading.Thread(target=poller.run)
+    thread.start()
+    # When somebody else writes, Then they are answered
+    assert desk.done.wait(20)
+    # And when it goes on, all of the first one's is handled in its order, as far as we look
+    release.set()
+    assert flooder.done.wait(30)
+    poller.stop()
+    thread.join(10)
+    numbers = flooder.handled[7]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+class Fight:
+    """Another program polls with our token: every call is a conflict. What else goes on is noted."""
+
+    def __init__(self) -> None:
+        self.fetches = 0
+        self.alerts = 0
+        self.told = threading.Event()
+
+    def fetch(self, _offset: int, _timeout: int) -> list[Update]:
+        self.fetches += 1
+        raise CONFLICT
+
+    def alert(self) -> None:
+        self.alerts += 1
+        inbox.store([update(1)])
+        self.told.set()
+
+
+def test_another_program_with_our_token_is_told_of_and_not_fought(open_lanes, caplog):
+    # Given another program that polls with the same token
+    desk, lanes = open_lanes(1)
+    fight = Fight()
+    poller = Poller(fight.fetch, lanes, lambda: True, conflict=fight.alert)
+    thread = threading.Thread(target=poller.run)
+    thread.start()
+    # When it takes the updates away, Then operators are told, and what is stored meanwhile is handled
+    assert desk.done.wait(20)
+    poller.stop()
+    thread.join(10)
+    # And Telegram is left alone for a while
+    assert (fight.fetches, fight.alerts) == (1, 1)
+    assert "another program polls with this BOT_TOKEN" in caplog.text
+
+
+def test_another_bot_of_ours_is_no_stranger(open_lanes):
+    # Given a poll that ends because the lock, and with it the polling, is another process's now
+    _, lanes = open_lanes()
+    fight, standing_by = Fight(), threading.Event()
+
+    def may_poll() -> bool:
+        if fight.fetches:
+            standing_by.set()
+        return not fight.fetches
+
+    poller = Poller(fight.fetch, lanes, may_poll, conflict=fight.alert)
+    thread = threading.Thread(target=poller.run)
+    thread.start()
+    assert standing_by.wait(20)
+    poller.stop()
+    thread.join(10)
+    # Then nobody is told
+    assert fight.alerts == 0
+
+
 def test_an_earlier_bots_updates_come_first_and_nothing_twice(open_lanes):
     # Given updates that a killed bot left unhandled
     inbox.store([update(1), update(2)])
@@ -343,10 +516,10 @@ def test_a_batch_that_was_stored_without_our_hearing_of_it_is_not_lost(open_lane
     assert (desk.handled[7], desk.calls) == ([1, 2], 2)
 
 
-def test_a_bot_whose_turn_it_is_not_leaves_telegram_alone(open_lanes):
+def test_a_bot_whose_turn_it_is_not_leaves_telegram_alone(open_lanes, caplog):
     # Given a process that another one keeps from polling, until that one ends and leaves an update behind
     desk, lanes = open_lanes(1)
-    turns = [False, True]
+    turns = [False, False, True]
     telegram = Telegram()
 
     def may_poll() -> bool:
@@ -360,6 +533,8 @@ def test_a_bot_whose_turn_it_is_not_leaves_telegram_alone(open_lanes):
     # Then it polls when it may, and takes that update up
     assert desk.done.wait(10)
     assert desk.handled[7] == [1]
+    # And says once that it stands by
+    assert caplog.text.count("stands by") == 1
 
 
 def test_what_another_process_stores_while_we_poll_is_taken_up(open_lanes):
@@ -383,16 +558,17 @@ def test_what_another_process_stores_while_we_poll_is_taken_up(open_lanes):
     thread.join(10)
 
 
-def test_updates_don_t_stand_still_because_telegram_refuses_to_hear_the_address_again(open_lanes):
-    # Given a webhook that was registered, and may not be registered again
+@pytest.mark.parametrize("refused_from", [1, 2])
+def test_updates_don_t_stand_still_because_telegram_refuses_to_hear_the_address(open_lanes, refused_from):
+    # Given a webhook that was registered, or never was, and may not be registered now
     desk, lanes = open_lanes(1)
     news, tries = threading.Event(), []
 
     def register() -> None:
         tries.append(1)
-        if len(tries) == 2:
+        if len(tries) == refused_from:
             inbox.store([update(1)])
-        if len(tries) > 1:
+        if len(tries) >= refused_from:
             raise ProviderError("telegram", "setWebhook", "bad webhook: failed to resolve host", http_status=400)
 
     receiver = Receiver(news, lanes, lambda: True, register)
@@ -405,15 +581,58 @@ def test_updates_don_t_stand_still_because_telegram_refuses_to_hear_the_address_
     thread.join(10)
 
 
+def test_telegram_is_told_again_where_updates_go_when_it_wants_to_hear_it(open_lanes):
+    # Given a Telegram that wants to hear the address a moment later
+    _, lanes = open_lanes()
+    times, told = [], threading.Event()
+
+    def register() -> None:
+        times.append(time.monotonic())
+        if len(times) == 1:
+            raise ProviderError("telegram", "setWebhook", "Too Many Requests", http_status=429, retry_after=0.3)
+        told.set()
+
+    receiver = Receiver(threading.Event(), lanes, lambda: True, register)
+    thread = threading.Thread(target=receiver.run)
+    thread.start()
+    assert told.wait(10)
+    receiver.stop()
+    thread.join(10)
+    # Then it is not told sooner
+    assert times[1] - times[0] >= 0.3
+
+
+def test_who_loses_the_lock_forgets_those_nobody_has_begun_with(open_lanes):
+    # Given more people than threads, so that some are not begun with
+    release, all_busy = threading.Event(), threading.Barrier(THREADS + 1)
+
+    def handle(_update: Update) -> str:
+        all_busy.wait(10)
+        assert release.wait(10)
+        return "answered"
+
+    _, lanes = open_lanes(handle=handle)
+    put(lanes, *(update(number, person=number) for number in range(THREADS + 2)))
+    all_busy.wait(10)
+    # When it is another's turn
+    lanes.drop_waiting()
+    # Then only what is being handled is still in hand, and the rest is the other's
+    assert lanes.in_hand() == set(range(THREADS))
+    release.set()
+    lanes.stop(5)
+    assert open_updates() == [THREADS, THREADS + 1]
+
+
 def test_who_has_lost_the_lock_leaves_what_waits_to_the_other(open_lanes):
     # Given a process at one of a person's updates, with two more behind it
     release, entered = threading.Event(), threading.Event()
     handled: list[int] = []
 
-    def handle(update: Update) -> None:
+    def handle(update: Update) -> str:
         entered.set()
         assert release.wait(10)
         handled.append(update["update_id"])
+        return "answered"
 
     _, lanes = open_lanes(handle=handle)
     put(lanes, update(1), update(2), update(3))
@@ -432,12 +651,13 @@ def test_taking_up_the_backlog_again_repeats_nothing_that_is_in_hand(open_lanes)
     release, entered, last = threading.Event(), threading.Event(), threading.Event()
     handled: list[int] = []
 
-    def handle(update: Update) -> None:
+    def handle(update: Update) -> str:
         entered.set()
         assert release.wait(10)
         handled.append(update["update_id"])
         if update["update_id"] == 2:
             last.set()
+        return "answered"
 
     _, lanes = open_lanes(handle=handle)
     put(lanes, update(1))

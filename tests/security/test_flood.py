@@ -1,4 +1,4 @@
-"""Somebody who asks for everything is told so once, in their language, and nobody else notices."""
+"""Somebody who asks for everything is told so once, in their language, and nobody else notices; a group asks for little."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -57,3 +57,64 @@ def test_too_much_is_said_once_in_the_language_the_person_chose(client, answer):
     boris.say("/start")
     answer()
     assert boris.chat()[-1].from_bot
+
+
+def test_a_press_too_many_is_told_on_the_button_and_no_button_spins(client, answer):
+    # Given somebody with a button before them and a budget all spent
+    anna = client.user(language_code="ru")
+    anna.say("/help")
+    answer()
+    menu = anna.chat()[-1]
+    for _ in range(BUDGET - 1):
+        anna.say("/balance")
+    answer()
+    # When they press it three times
+    before = len(anna.chat())
+    for _ in range(3):
+        anna.tap(menu, data=menu.buttons[0][0][1])
+    answer()
+    # Then each press is answered, the first in words, and nothing is written into the chat
+    texts = [call.get("text") for call in asked(client, "answerCallbackQuery")]
+    assert len(texts) == 3
+    assert "Подождите минуту" in texts[0]
+    assert texts[1:] == [None, None]
+    assert len(anna.chat()) == before
+
+
+def test_in_a_group_only_what_is_meant_for_the_bot_is_answered(client, answer):
+    # Given a group in which the bot is an administrator, and so is shown every word
+    bot = client.call("GET", f"/bot{canaries.BOT_TOKEN}/getMe")["result"]
+    ours = {"message_id": 1, "date": 1, "chat": GROUP, "from": bot, "text": "I only work in private chats"}
+    to_others = [
+        {"text": "привет"},
+        {"text": "/ban @somebody"},
+        {"text": f"/start@not_{bot['username']}"},
+        {"caption": "фото"},
+    ]
+    to_us = [
+        {"text": "/start"},
+        {"text": f"/help@{bot['username'].upper()}"},
+        {"text": f"@{bot['username']}, ты тут?"},
+        {"text": "а почему?", "reply_to_message": ours},
+    ]
+    # When people talk there, Then the bot says where it works to those who spoke to it
+    for said in to_others:
+        client.raw_update({"message": in_group(**said)})
+    answer()
+    assert asked(client, "sendMessage") == []
+    for said in to_us:
+        client.raw_update({"message": in_group(**said)})
+    answer()
+    assert len(asked(client, "sendMessage")) == len(to_us)
+
+
+GROUP = {"id": -1001, "type": "supergroup", "title": "Продавцы"}
+
+
+def in_group(**said: Any) -> dict[str, Any]:
+    return {"message_id": 2, "date": 1, "chat": GROUP, "from": {"id": 5, "is_bot": False, "first_name": "Анна"}, **said}
+
+
+def asked(client: SandboxClient, method: str) -> list[dict[str, Any]]:
+    """What the bot has asked of a method of Telegram's."""
+    return [entry["request"] for entry in client.journal(service="telegram", endpoint=method)]

@@ -1,6 +1,7 @@
 """A value that is missing or malformed stops the start with one line that names the variable and what it should be."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -102,3 +103,23 @@ def test_a_service_stops_with_one_line_and_starts_nothing(environment, tmp_path,
         f"DATABASE_URL is missing: it should be {Settings.model_fields['database_url'].description}"
     ]
     assert done.stdout == ""
+
+
+def test_a_second_bot_on_the_port_says_so_and_ends(environment, tmp_path):
+    # Given a port that somebody listens on
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        # When a bot is started there
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "run_bot.py")],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PORT": str(port)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    # Then it ends with one line and the status of a wrong setting
+    assert done.returncode == 2
+    line = f"PORT {port} is taken: another bot runs here, or choose another PORT (Address already in use)"
+    assert done.stderr.strip().splitlines() == [line]

@@ -28,7 +28,9 @@ def answered(guard: Flood, updates) -> int:
         (lambda: update("callback_query", data="v1:go:1:photo"), flood.TAP),
         (lambda: update("callback_query", data="rubbish"), flood.TAP),
         (lambda: update("callback_query", data="v1:run:1:2"), flood.LAUNCH),
+        (lambda: update("callback_query", data="v1:file:1"), flood.LAUNCH),
         (lambda: update("callback_query", data="v1:replace:1"), flood.PICTURE),
+        (lambda: update("callback_query", data="v1:video:1"), flood.PICTURE),
         (lambda: update(photo=[{"file_id": "x"}]), flood.PICTURE),
         (lambda: update(document={"file_id": "x"}), flood.PICTURE),
     ],
@@ -55,6 +57,38 @@ def test_too_much_is_told_once_and_then_not_answered():
     answered(guard, (update(text="x") for _ in range(flood.BUDGET)))
     verdicts = [guard.judge(update(text="x")) for _ in range(50)]
     assert verdicts == [Verdict.SAY_SO] + [Verdict.IGNORE] * 49
+
+
+def test_what_can_t_be_told_does_not_use_up_the_one_time():
+    # Given somebody whose budget is spent
+    guard = Flood()
+    answered(guard, (update(text="x") for _ in range(flood.BUDGET)))
+    # When they edit old messages and write in a group, Then neither is told
+    assert guard.judge(update("edited_message", text="x")) is Verdict.IGNORE
+    guard.judge(in_group())
+    # And the button they press then is
+    assert guard.judge(update("callback_query", data="v1:new")) is Verdict.SAY_SO
+
+
+def test_word_of_a_block_is_never_missed():
+    guard = Flood()
+    answered(guard, (update(text="x") for _ in range(1000)))
+    verdicts = {guard.judge(update("my_chat_member", new_chat_member={"status": "kicked"})) for _ in range(100)}
+    assert verdicts == {Verdict.ANSWER}
+
+
+def test_a_group_has_a_budget_of_its_own():
+    # Given a group where so much is said that the bot hears no more of it
+    guard = Flood()
+    assert answered(guard, (in_group(user=number) for number in range(1, 1000))) == flood.BUDGET
+    assert {guard.judge(in_group()) for _ in range(10)} == {Verdict.IGNORE}
+    # Then whoever spoke there is heard as before in private
+    assert guard.judge(update(user=1, text="x")) is Verdict.ANSWER
+    assert answered(guard, (update(user=2, text="x") for _ in range(100))) == flood.BUDGET
+
+
+def in_group(user: int = 7) -> dict:
+    return update(user=user, text="/start", chat={"id": -100, "type": "supergroup"})
 
 
 def test_one_persons_flood_is_nobody_elses():
@@ -98,12 +132,14 @@ def test_an_album_of_whatever_kind_counts_once():
 
 
 def test_what_is_over_leaves_nothing_in_memory():
-    # Given a guard of short windows that has judged many updates and albums of one person
+    # Given a guard of short windows that has judged many people, and many albums of one of them
     clock.set_scale(flood.WINDOW)
     try:
         guard = Flood()
         for number in range(300):
             guard.judge(update(photo=[{}], media_group_id=str(number)))
+        for person in range(5000):
+            guard.judge(update(user=person, text="x"))
         # When their time is over and people go on writing, Then the old ones are forgotten
         deadline = time.monotonic() + 20
         while kept(guard) > 100:
@@ -116,5 +152,5 @@ def test_what_is_over_leaves_nothing_in_memory():
 
 def kept(guard: Flood) -> int:
     """Names that are counted under, whatever for."""
-    storages = guard._limiter.storage, guard._seen.storage
-    return sum(len(storage.storage) + len(storage.events) for storage in storages)
+    storage = guard._limiter.storage
+    return sum(map(len, (storage.storage, storage.expirations, storage.locks, storage.events)))
