@@ -173,7 +173,7 @@ def bar(talk: Talk, call: CallbackQuery, press: Press) -> None:
 
 
 def hurry(talk: Talk, call: CallbackQuery, press: Press) -> None:
-    """«Повторить сейчас»."""
+    """«Повторить сейчас», «Проверить сейчас»."""
     operators.hurry(talk.user_id, press.id)
     _done(talk, call, panels.job(lookup.story(press.id), talk.language))
 

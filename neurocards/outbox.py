@@ -72,7 +72,7 @@ def rearm(*abouts: str) -> bool:
 
 def _put_away(about: str) -> bool:
     told, earlier = (Outgoing.key.startswith(f"{word}:{about}:") for word in ("alert", "past"))
-    # All operators' rows of one time were made in one transaction.
+    # Under another name a row is still told, if it was not. The rows of all operators for one time were made in one transaction.
     times = Outgoing.select(fn.COUNT(Outgoing.created_at.distinct()))
     if times.where(earlier & (Outgoing.created_at > clock.in_real(-3600.0))).scalar() >= MOST_AN_HOUR:
         return False
