@@ -45,7 +45,8 @@ def _text(message: Message) -> str:
 def _html(message: Message, start: int = 0) -> str:
     """The text from `start` on; formatting that begins before it is cut, too. Up to `start` all is ASCII, as in Telegram's counting."""
     entities = []
-    for entity in map(copy, message.entities or []):
+    # A date that apps show in their own way stays the text it is: the library can't write it.
+    for entity in (copy(entity) for entity in message.entities or [] if entity.type != "date_time"):
         begin, end = max(entity.offset, start), entity.offset + entity.length
         entity.offset, entity.length = begin - start, end - begin
         # The library writes an address into its attribute as it is.
@@ -56,8 +57,15 @@ def _html(message: Message, start: int = 0) -> str:
 
 
 def pressed(talk: Talk, call: CallbackQuery, press: Press) -> None:
-    """A button under a draft or a running broadcast."""
-    {"test": _test, "start": _start, "drop": _drop, "stop": _stop, "look": _look}[press.last](talk, call, press.id)
+    """A button under a draft or a running broadcast. What comes too late is said, and how things stand is shown in its place: the
+    press may have been heard before, its answer lost, and whoever sees a draft could not stop what is running."""
+    try:
+        {"test": _test, "start": _start, "drop": _drop, "stop": _stop, "look": _look}[press.last](talk, call, press.id)
+    except DeedRefused as error:
+        if error.reason not in ("cast_started", "cast_over"):
+            raise
+        talk.answer(call, f"toast-refused-{error.reason}", alert=True)
+        talk.show(_panel(broadcasts.progress(press.id), talk.language), instead_of=pressed_message(call))
 
 
 def _test(talk: Talk, call: CallbackQuery, broadcast_id: int) -> None:

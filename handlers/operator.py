@@ -55,15 +55,15 @@ def _known(talk: Talk, user_id: int) -> Screen:
 def grant(talk: Talk, message: Message) -> None:
     """/grant ID N [reason]: asks whether to."""
     given = _arguments("grant", message)
-    _ask_grant(talk, _person(given), int(given["amount"]), given["reason"] or "")
+    talk.show(_grant_question(talk, _person(given), int(given["amount"]), given["reason"] or ""))
 
 
-def _ask_grant(talk: Talk, user_id: int, amount: int, reason: str = "") -> None:
+def _grant_question(talk: Talk, user_id: int, amount: int, reason: str = "") -> Screen:
     asked = operators.ask_grant(talk.user_id, user_id, amount, reason)
     found = lookup.person(user_id).user
     values = {"user": str(user_id), "name": found.first_name or "?", "balance": found.credits, "credits": abs(amount)}
     text = talk.say("op-ask-grant" if amount > 0 else "op-ask-take", **values)
-    talk.show(panels.asked(text, talk.say("op-button-yes"), asked, talk.language))
+    return panels.asked(text, talk.say("op-button-yes"), asked, talk.language)
 
 
 def ban(talk: Talk, message: Message) -> None:
@@ -88,7 +88,11 @@ def job(talk: Talk, message: Message) -> None:
 
 def keys(talk: Talk, _message: Message) -> None:
     """/keys: how the provider's keys fare."""
-    talk.show(panels.keys(overview.key_rows(), talk.language))
+    talk.show(_keys(talk))
+
+
+def _keys(talk: Talk) -> Screen:
+    return panels.keys(overview.key_rows(), talk.language)
 
 
 def pause(talk: Talk, _message: Message) -> None:
@@ -150,8 +154,13 @@ def look(talk: Talk, call: CallbackQuery, press: Press) -> None:
 
 def give(talk: Talk, call: CallbackQuery, press: Press) -> None:
     """«+1», «+5»: asks whether to."""
-    _ask_grant(talk, press.id, int(press.last))
+    _asked(talk, call, _grant_question(talk, press.id, int(press.last)))
+
+
+def _asked(talk: Talk, call: CallbackQuery, screen: Screen) -> None:
+    # The tap is answered first: whoever sees it unanswered taps again.
     talk.answer(call)
+    talk.show(screen)
 
 
 def bar(talk: Talk, call: CallbackQuery, press: Press) -> None:
@@ -164,7 +173,7 @@ def bar(talk: Talk, call: CallbackQuery, press: Press) -> None:
 
 
 def hurry(talk: Talk, call: CallbackQuery, press: Press) -> None:
-    """«Повторить сейчас»."""
+    """«Повторить сейчас», «Проверить сейчас»."""
     operators.hurry(talk.user_id, press.id)
     _done(talk, call, panels.job(lookup.story(press.id), talk.language))
 
@@ -173,18 +182,14 @@ def refund(talk: Talk, call: CallbackQuery, press: Press) -> None:
     """«Вернуть кредит»: asks whether to."""
     asked = operators.ask_refund(talk.user_id, press.id)
     key = "op-ask-goodwill" if lookup.story(press.id).job.status == "done" else "op-ask-refund"
-    talk.answer(call)
-    talk.show(panels.asked(talk.say(key, job=str(press.id)), talk.say("op-button-yes"), asked, talk.language))
+    text = talk.say(key, job=str(press.id))
+    _asked(talk, call, panels.asked(text, talk.say("op-button-yes"), asked, talk.language))
 
 
 def yes(talk: Talk, call: CallbackQuery, press: Press) -> None:
     """Does what was asked, once."""
     moved = operators.agree(talk.user_id, press.id)
-    key = "op-granted" if moved.amount > 0 else "op-taken"
-    values: dict[str, str | int] = {"credits": abs(moved.amount), "user": str(moved.user_id), "balance": moved.balance}
-    where = ("op-user", moved.user_id) if moved.job_id is None else ("op-job", moved.job_id)
-    button = panels.opening(*where, language=talk.language)
-    _done(talk, call, Screen(talk.say(key, **values), [[button]]))
+    _done(talk, call, _keys(talk) if moved is None else panels.moved(moved, talk.language))
 
 
 def no(talk: Talk, call: CallbackQuery, press: Press) -> None:
@@ -204,15 +209,16 @@ def orders(talk: Talk, call: CallbackQuery, press: Press) -> None:
 
 
 def lock(talk: Talk, call: CallbackQuery, press: Press) -> None:
-    """Takes a key out of use."""
-    operators.lock_key(talk.user_id, press.last)
-    _done(talk, call, panels.keys(overview.key_rows(), talk.language))
+    """«В карантин»: asks whether to."""
+    asked, last = operators.ask_lock(talk.user_id, press.last)
+    text = talk.say("op-ask-lock-last" if last else "op-ask-lock", fingerprint=press.last)
+    _asked(talk, call, panels.asked(text, talk.say("op-button-yes"), asked, talk.language))
 
 
 def release(talk: Talk, call: CallbackQuery, press: Press) -> None:
     """Puts a key back to work."""
     operators.release_key(talk.user_id, press.last)
-    _done(talk, call, panels.keys(overview.key_rows(), talk.language))
+    _done(talk, call, _keys(talk))
 
 
 def _done(talk: Talk, call: CallbackQuery, screen: Screen) -> None:
@@ -222,7 +228,7 @@ def _done(talk: Talk, call: CallbackQuery, screen: Screen) -> None:
 
 SCREENS: dict[str, Callable[[Talk, Press], Screen]] = {
     "op-stats": lambda talk, _press: _stats(talk),
-    "op-keys": lambda talk, _press: panels.keys(overview.key_rows(), talk.language),
+    "op-keys": lambda talk, _press: _keys(talk),
     "op-user": lambda talk, press: _known(talk, press.id),
     "op-job": lambda talk, press: panels.job(lookup.story(press.id), talk.language),
 }

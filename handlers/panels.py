@@ -5,13 +5,18 @@ from datetime import datetime
 from typing import Any
 
 from neurocards.buttons import GIFTS, Button, Rows, data
-from neurocards.cards import MOSCOW, Screen, lasted
+from neurocards.cards import MOSCOW, Screen, lasted, movement
 from neurocards.lookup import Person, Story
+from neurocards.operators import Granted
 from neurocards.overview import Overview
 from neurocards.texts import Html, cut, say, title
 
 # What fits beside everything else in one message.
 MOST_EVENTS, MOST_ATTEMPTS, MOST_KEYS = 6, 3, 10
+# Jobs whose credit is back.
+CLOSED = {"failed": "op-job-failed", "cancelled": "op-job-cancelled"}
+# What is only a matter of time can be had at once; whatever else a job waits for, hurry changes nothing.
+HURRIED = {"look": "op-button-look", "try": "op-button-hurry"}
 
 
 def stats(now: Overview, language: str) -> Screen:
@@ -24,6 +29,7 @@ def stats(now: Overview, language: str) -> Screen:
         say("op-stats", language),
         say("op-orders-closed" if now.closed else "op-orders-open", language),
         say("op-paused", language, names=", ".join(now.paused)) if now.paused else "",
+        say("op-held", language, held=now.held) if now.held else "",
         say("op-queue", language, queued=queue["queued"], running=queue["processing"], wait=str(now.queue["avg_wait_minutes"])),
         say("op-stages", language, stages=" · ".join(stages)) if stages else "",
         say("op-workers", language, workers=now.queue["workers_configured"], advice=say(f"op-advice-{now.shortage}", language)),
@@ -79,8 +85,8 @@ def _why(job: Any) -> str:
 
 
 def _entry(entry: Any, language: str) -> Html:
-    amount = f"{entry.amount:+d}".replace("-", "\u2212") if entry.amount else "0"
-    values = {"amount": amount, "kind": say(f"op-kind-{entry.kind}", language), "why": cut(entry.reason, 80)}
+    kind, amount = movement(entry)
+    values = {"amount": amount, "kind": say(f"op-kind-{kind}", language), "why": cut(entry.reason, 80)}
     return say("op-entry", language, time=moment(entry.created_at), **values)
 
 
@@ -91,24 +97,35 @@ def job(story: Story, language: str) -> Screen:
     heading = {"job": str(row.id), "order": str(order.id), "number": row.number, "count": order.count}
     parts = [
         say("op-job", language, stage=stage, why=_why(row), title=title(order.description), **heading),
-        say("op-job-waits", language, time=clock_time(row.due_at)) if row.finished_at is None else "",
+        *_prospects(story, language),
         _listed("op-attempts", [_attempt(attempt, language) for attempt in story.attempts[-MOST_ATTEMPTS:]], language),
         _listed("op-events", [_event(event, language) for event in story.events[-MOST_EVENTS:]], language),
         _listed("op-entries", [_entry(entry, language) for entry in story.entries], language),
-        say("op-job-refunded", language, user=str(row.user_id)) if row.status in ("failed", "cancelled") else "",
+        say(CLOSED[row.status], language) if row.status in CLOSED else "",
     ]
-    return Screen("\n".join(filter(None, parts)), _job_buttons(row, language))
+    return Screen("\n".join(filter(None, parts)), _job_buttons(row, story.waits, language))
 
 
-def _job_buttons(row: Any, language: str) -> Rows:
+def _prospects(story: Story, language: str) -> list[str]:
+    """What an open job waits for, and till when at most."""
+    row = story.job
+    if not story.waits:
+        return []
+    # A claim's time, or that of the next step: the texts that have no time of either pass it over.
+    time = clock_time(row.claimed_at if story.waits == "worker" else row.due_at)
+    waits = say(f"op-job-waits-{story.waits}", language, time=time)
+    return [waits, say("op-job-deadline", language, time=moment(row.deadline_at))]
+
+
+def _job_buttons(row: Any, waits: str, language: str) -> Rows:
     refund = (
         say("op-button-goodwill" if row.status == "done" else "op-button-refund", language),
         data("op-refund", row.id),
     )
     give = say("op-button-give", language, credits=1), data("op-give", row.user_id, 1)
-    deeds: Rows = [[give]] if row.status in ("failed", "cancelled") else [[refund]]
-    if row.finished_at is None:
-        deeds.insert(0, [(say("op-button-hurry", language), data("op-hurry", row.id))])
+    deeds: Rows = [[give]] if row.status in CLOSED else [[refund]]
+    if hurry := HURRIED.get(waits):
+        deeds.insert(0, [(say(hurry, language), data("op-hurry", row.id))])
     who = say("op-button-user", language), data("op-user", row.user_id, "new")
     return [*deeds, [who, _refresh(language, "op-job", row.id)]]
 
@@ -130,8 +147,10 @@ def _event(event: Any, language: str) -> Html:
 
 
 def keys(rows: Sequence[Any], language: str) -> Screen:
-    """Keys by their fingerprints, those that don't work first, and a hand on those that are configured."""
-    shown = sorted(rows, key=lambda row: (not row.configured, row.state == "healthy"))[:MOST_KEYS]
+    """Keys by their fingerprints, those that don't work above all, and a hand on those that are configured. Each keeps its place: what
+    is under a thumb must not become another key's button."""
+    matter = sorted(range(len(rows)), key=lambda n: (not rows[n].configured, rows[n].state == "healthy"))
+    shown = [rows[n] for n in sorted(matter[:MOST_KEYS])]
     lines = [_key(row, language) for row in shown]
     more = [say("op-keys-more", language, keys=len(rows) - len(shown))] if len(rows) > len(shown) else []
     buttons = [[_key_button(row, language)] for row in shown if row.configured]
@@ -154,11 +173,18 @@ def _key(row: Any, language: str) -> str:
     if row.reason:
         parts.append(say("op-key-why", language, why=cut(row.reason, 150)))
     if row.until is not None:
-        time = "" if row.locked else moment(row.until)
-        parts.append(say("op-key-until", language, time=time) if time else say("op-key-locked", language))
+        parts.append(_until(row, language))
     if row.credit is not None:
         parts.append(say("op-key-credit", language, credit=round(row.credit), time=moment(row.credit_at)))
     return "\n".join(parts)
+
+
+def _until(row: Any, language: str) -> Html:
+    if row.locked:
+        return say("op-key-locked", language)
+    if row.state == "quarantined":
+        return say("op-key-probe", language, time=clock_time(row.until))
+    return say("op-key-until", language, time=moment(row.until))
 
 
 def _key_button(row: Any, language: str) -> Button:
@@ -177,6 +203,14 @@ def orders(closed: bool, language: str) -> Screen:
 def asked(text: Html, label: str, number: int, language: str) -> Screen:
     """A question with yes and no; `number` is that of what was asked."""
     return Screen(text, [[(label, data("op-yes", number))], [(say("op-button-no", language), data("op-no", number))]])
+
+
+def moved(done: Granted, language: str) -> Screen:
+    """What came of a yes: credits given, taken, or returned for a job."""
+    key = "op-returned" if done.job_id is not None else "op-granted" if done.amount > 0 else "op-taken"
+    text = say(key, language, credits=abs(done.amount), user=str(done.user_id), balance=done.balance)
+    where = ("op-user", done.user_id) if done.job_id is None else ("op-job", done.job_id)
+    return Screen(text, [[opening(*where, language=language)]])
 
 
 def _refresh(language: str, action: str, *arguments: object) -> Button:

@@ -16,16 +16,19 @@ from neurocards.models import NOW, Broadcast, Outgoing, Pause, User
 
 # As many a second, by all workers together; Telegram allows thirty to a bot, and videos, cards and answers are to have room.
 RATE = 10
+# A draft older than this (real seconds) is not sent: its button may be pressed by mistake, and its text be out of date.
+DRAFT_HOLDS, DRAFTED_ONCE = 86_400.0, 60.0
 # Rows that may be on their way at once: when workers come to them late, they don't come to hundreds together.
 ON_THE_WAY = 30
-# A broadcast's text stands in `pauses` under this name while Telegram wants to be left alone.
+# A broadcast's text stands in `pauses` under this name while Telegram wants to be left alone, or doesn't let us in.
 _RESTING = "broadcasts"
 STOPPED = "stopped"
 
 
 @dataclass(frozen=True)
 class Progress:
-    """A broadcast and what came of it. `people`: for whom it is, or would be; `waiting`: not sent yet; `seconds`: since its start."""
+    """A broadcast and what came of it. `people`: for whom it is, or would be; `seconds`: since its start. A stopped one that never
+    began is `dropped`."""
 
     id: int
     text: str
@@ -34,21 +37,27 @@ class Progress:
     sent: int = 0
     blocked: int = 0
     failed: int = 0
-    waiting: int = 0
     seconds: float = 0.0
 
 
 def draft(by: int, text: str) -> Progress:
-    """Keeps a text (HTML) that is not sent to anybody yet."""
+    """Keeps a text (HTML) that is not sent to anybody yet. The same within a minute is the draft that there is: a command whose answer
+    was lost is heard again, and two drafts could both be sent."""
     with db:
-        row = Broadcast.create(operator=by, text=text)
-        operators.record(by, "broadcast draft", row.id)
+        same = (Broadcast.operator == by) & (Broadcast.text == text) & (Broadcast.state == "draft")
+        row = Broadcast.get_or_none(same & (Broadcast.created_at > clock.in_real(-DRAFTED_ONCE)))
+        if row is None:
+            row = Broadcast.create(operator=by, text=text)
+            operators.record(by, "broadcast draft", row.id)
         return progress(row.id)
 
 
 def start(by: int, broadcast_id: int) -> None:
-    """Puts it into the outbox for everybody, once: refused (`cast_started`) when it is no draft any more."""
+    """Puts it into the outbox for everybody, once. Refused: `cast_started` when it is no draft any more, `stale` when it is an old one."""
     with db:
+        old = (Broadcast.id == broadcast_id) & (Broadcast.created_at < clock.in_real(-DRAFT_HOLDS))
+        if Broadcast.select().where(old & (Broadcast.state == "draft")).exists():
+            raise DeedRefused("stale")
         _turn(broadcast_id, "draft", "running", "cast_started", started_at=NOW)
         key = fn.CONCAT(f"broadcast:{broadcast_id}:", User.id)
         everybody = User.select(key, SQL("'broadcast'"), User.id, Value(broadcast_id)).where(_within_reach())
@@ -86,7 +95,8 @@ def progress(broadcast_id: int) -> Progress:
         if row is None:
             raise DeedRefused("no_cast")
         if row.started_at is None:
-            return Progress(row.id, row.text, row.state, User.select().where(_within_reach()).count())
+            state = "draft" if row.state == "draft" else "dropped"
+            return Progress(row.id, row.text, state, User.select().where(_within_reach()).count())
         took = Broadcast.select(SQL("extract(epoch FROM coalesce(ended_at, now()) - started_at)::float"))
         seconds = took.where(Broadcast.id == broadcast_id).scalar()
         return Progress(row.id, row.text, row.state, **_counts(broadcast_id), seconds=seconds)
@@ -99,7 +109,6 @@ def _counts(broadcast_id: int) -> dict[str, int]:
         fn.COUNT(Outgoing.sent_at).alias("sent"),
         _number(Outgoing.error.startswith(outbox.UNREACHABLE)).alias("blocked"),
         _number(~Outgoing.error.startswith(outbox.UNREACHABLE) & (Outgoing.error != STOPPED)).alias("failed"),
-        _number(Outgoing.error.is_null()).alias("waiting"),
     ).where(Outgoing.broadcast == broadcast_id)
     return dict(rows.dicts().get())
 
@@ -109,7 +118,7 @@ def _number(which: Expression) -> Any:
 
 
 def wake_due(seconds: float, lease: float) -> list[int]:
-    """Ids of copies to be sent in the next `seconds` (real ones), oldest first; none while Telegram wants to be left alone."""
+    """Ids of copies to be sent in the next `seconds` (real ones), oldest first; none while they rest."""
     if Pause.select().where((Pause.provider == _RESTING) & (Pause.until > NOW)).exists():
         return []
     going = _untold() & (Outgoing.woken_at > clock.in_real(-lease))
@@ -117,10 +126,10 @@ def wake_due(seconds: float, lease: float) -> list[int]:
     return outbox.wake_due(("broadcast",), max(0, min(room, round(RATE * seconds))), lease)
 
 
-def rest(seconds: float) -> None:
-    """Telegram wants to be left alone so long: the other copies wait, too. Within the caller's transaction."""
+def rest(seconds: float, reason: str = "Telegram's flood control") -> None:
+    """What one copy met, all would: the others wait so long, too. Within the caller's transaction."""
     until = clock.in_real(seconds)
-    row = {"provider": _RESTING, "reason": "Telegram's flood control", "until": until}
+    row = {"provider": _RESTING, "reason": reason[:200], "until": until}
     longer = {"until": fn.GREATEST(Pause.until, until)}
     Pause.insert(row).on_conflict(conflict_target=[Pause.provider], update=longer).execute()
 

@@ -35,6 +35,9 @@ PASSING = ("billing", "rate_limit", "temporary", "configuration", "unknown", *PA
 # Alerts that an operator answers at the keys.
 ABOUT_KEYS = ("key_quarantined", "no_key_left", "low_credit", "billing")
 
+# Of an alert's details so much is shown; half an address leads nowhere.
+LONGEST = {"url": 1000}
+
 # Customers sell in Russia; Moscow has kept one offset since 2014.
 MOSCOW = timezone(timedelta(hours=3))
 
@@ -223,9 +226,14 @@ def statement(entries: Sequence[LedgerEntry], balance: int, language: str, suppo
 
 
 def _entry(entry: LedgerEntry, language: str) -> Html:
-    kind = "taken" if entry.kind == "grant" and entry.amount < 0 else entry.kind
-    amount = f"{entry.amount:+d}".replace("-", "\u2212")
+    kind, amount = movement(entry)
     return say(f"entry-{kind}", language, date=_day(entry.created_at), amount=amount)
+
+
+def movement(entry: LedgerEntry) -> tuple[str, str]:
+    """The kind of an entry, as texts name it, and its amount with a sign: a grant that takes is none."""
+    kind = "taken" if entry.kind == "grant" and entry.amount < 0 else entry.kind
+    return kind, f"{entry.amount:+d}".replace("-", "\u2212") if entry.amount else "0"
 
 
 def _day(moment: datetime) -> str:
@@ -249,7 +257,7 @@ def alert(payload: dict[str, Any], language: str = "ru") -> Screen:
     except LookupError:
         # A plugin may bring an alert of its own; its name is better than silence.
         headline = say("alert-other", language, what=cut(what, 100))
-    details = [(name, cut(str(value), 400)) for name, value in payload.items() if name != "what"]
+    details = [(name, cut(str(value), LONGEST.get(name, 400))) for name, value in payload.items() if name != "what"]
     lines = [headline, *(say("alert-detail", language, name=name, value=value) for name, value in details[:8])]
     return Screen("\n".join(lines), _ways_to_act(what, payload, language))
 

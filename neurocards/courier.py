@@ -7,13 +7,16 @@ from neurocards import broadcasts, cards, forecast, ledger, outbox
 from neurocards.app import App
 from neurocards.classifiers import classify
 from neurocards.db import db
-from neurocards.errors import ProviderError
+from neurocards.errors import Failure, ProviderError
 from neurocards.models import Broadcast, Job, Order, Outgoing, User
 
 log = logging.getLogger(__name__)
 
 # Between two tries to tell somebody (real seconds, before jitter).
 LONGEST_PAUSE = 300.0
+# Our token is not let in, or another bot is at it: that is nobody's message's fault, and all are told once it is mended. Until then
+# each is tried no more often than this.
+OUR_FAULT, MENDING_TAKES = ("bad_token", "conflict"), 60.0
 
 
 def tell(app: App, outgoing_id: int) -> None:
@@ -22,31 +25,45 @@ def tell(app: App, outgoing_id: int) -> None:
         row = outbox.take(outgoing_id)
     if row is None:
         return
+    doubted = row.payload.pop(outbox.UNANSWERED, False)
     try:
         _TELL[row.kind](app, row)
     except ProviderError as error:
-        _put_off(row, error)
+        with db:
+            _not_told(row, classify(error), doubted)
         return
     with db:
         outbox.sent(row)
 
 
-def _put_off(row: Outgoing, error: ProviderError) -> None:
-    failure = classify(error)
-    with db:
-        if failure.category == "HARMLESS":
-            outbox.sent(row)
-        elif failure.category == "UNREACHABLE":
-            User.update(reachable=False).where(User.id == row.chat_id).execute()
-            outbox.drop(row, f"{outbox.UNREACHABLE}{failure.text}")
-        elif failure.category in ("RATE_LIMIT", "TEMPORARY"):
-            pause = min(2.0**row.attempts, LONGEST_PAUSE) * random.uniform(1, 2)  # noqa: S311  jitter
-            outbox.postpone(row, max(failure.retry_after or 0.0, pause))
-            if row.kind == "broadcast" and failure.category == "RATE_LIMIT":
-                broadcasts.rest(max(failure.retry_after or 0.0, pause))
-        else:
-            log.error("%s can't be told: %s", row.key, error)
-            outbox.drop(row, failure.text)
+def _not_told(row: Outgoing, failure: Failure, doubted: bool) -> None:
+    """What becomes of the row; within the caller's transaction. `doubted`: it may have arrived once before."""
+    if failure.category == "HARMLESS" or _may_do(row, failure, doubted):
+        outbox.sent(row)
+    elif failure.category == "UNREACHABLE":
+        User.update(reachable=False).where(User.id == row.chat_id).execute()
+        outbox.drop(row, f"{outbox.UNREACHABLE}{failure.text}")
+    elif failure.category in ("RATE_LIMIT", "TEMPORARY") or failure.subtype in OUR_FAULT:
+        _put_off(row, failure)
+    else:
+        log.error("%s can't be told: %s", row.key, failure.text)
+        outbox.drop(row, failure.text)
+
+
+def _may_do(row: Outgoing, failure: Failure, doubted: bool) -> bool:
+    """Whether a message that may have arrived is taken for told: a broadcast's copy at once, any other after one more sending."""
+    return failure.subtype == "lost_reply" and (row.kind == "broadcast" or doubted)
+
+
+def _put_off(row: Outgoing, failure: Failure) -> None:
+    pause = min(2.0**row.attempts, LONGEST_PAUSE) * random.uniform(1, 2)  # noqa: S311  jitter
+    pause = max(pause, failure.retry_after or 0.0)
+    if failure.subtype in OUR_FAULT:
+        pause = max(pause, MENDING_TAKES)
+        log.error("%s waits: Telegram doesn't let us in: %s", row.key, failure.text)
+    outbox.postpone(row, pause, unanswered=failure.subtype == "lost_reply")
+    if row.kind == "broadcast" and failure.category != "TEMPORARY":
+        broadcasts.rest(pause, failure.text)
 
 
 def _card(app: App, row: Outgoing) -> None:

@@ -6,6 +6,7 @@ and go on; the fence (`claim_token`) then refuses its writes, but a request it h
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 from peewee import Expression, fn
 
@@ -14,7 +15,7 @@ from neurocards.app import App
 from neurocards.classifiers import classify
 from neurocards.db import Unreachable, db
 from neurocards.errors import Failure, ProviderError
-from neurocards.models import NOW, InboxUpdate, Job, Outgoing
+from neurocards.models import NOW, ApiKey, InboxUpdate, Job, Outgoing
 from neurocards.policies import Decision, policy_for
 from neurocards.reactions import carry_out, report_key
 
@@ -132,7 +133,9 @@ def _put_right(app: App, job: Job, reason: str, crashed: bool) -> None:
         attempts.end(job.id, "failed", reason)
         crash = Failure("UNKNOWN", "crashed too often", "crash")
         endings.give_up(job, crash, f"{reason}, {job.reclaims} times")
-        outbox.alert(app.settings.admins, f"stuck_job:{job.id}", job=job.id, order=job.order_id, text=reason)
+        # One bad release is not an alert for each order.
+        about = f"stuck_job:{job.stage}:{reason}"
+        outbox.alert(app.settings.admins, about, job=job.id, order=job.order_id, stage=job.stage, text=reason)
         return
     if crashed and job.stage == "script" and job.script_attempts >= policy_for("TEMPORARY").attempts:
         carry_out(app, job, Failure("TEMPORARY", "crashed too often", "crash", text=reason), Decision("plain"))
@@ -160,7 +163,7 @@ def expire(app: App) -> None:
 def _too_late(app: App, job: Job) -> None:
     attempts.end(job.id, "abandoned", "deadline passed")
     endings.give_up(job, Failure("TEMPORARY", "deadline", "deadline"), "deadline passed")
-    outbox.alert(app.settings.admins, "deadline", job=job.id, order=job.order_id)
+    outbox.alert(app.settings.admins, f"deadline:{outbox.this_hour()}", job=job.id, order=job.order_id)
 
 
 def probe(app: App) -> None:
@@ -177,6 +180,7 @@ def probe(app: App) -> None:
         key_health.note_credit(lease.fingerprint, credit)
         if credit > 0:
             key_health.release(lease.fingerprint)
+            outbox.rearm(f"key_quarantined:{lease.fingerprint}", "no_key_left", "billing:kie")
 
 
 def look_at_credit(app: App) -> None:
@@ -195,18 +199,28 @@ def look_at_credit(app: App) -> None:
         return
     with db:
         key_health.note_credit(lease.fingerprint, credit)
+        account = ApiKey.get_by_id(lease.fingerprint).account_id
         if credit < LOW_CREDIT:
-            outbox.alert(app.settings.admins, f"low_credit:{lease.fingerprint}", key=lease.fingerprint, credit=credit)
+            about = {"account": account, "key": lease.fingerprint, "credit": credit}
+            outbox.alert(app.settings.admins, f"low_credit:{account}", **about)
+        else:
+            outbox.rearm(f"low_credit:{account}")
 
 
 def audit_books(app: App) -> None:
     """Checks every promise on the live database; a broken one is the operators' to see at once, with the ids."""
     for violation in audit.audit():
         log.error("invariant %s is broken by %s %s", violation.invariant.name, violation.invariant.of, violation.ids)
-        about = f"audit_failed:{violation.invariant.name}"
-        promise = f"{violation.invariant.name}: {violation.invariant.promise}"
         with db:
-            outbox.alert(app.settings.admins, about, promise=promise, ids=", ".join(map(str, violation.ids)))
+            outbox.alert(app.settings.admins, f"audit_failed:{violation.invariant.name}", **_told_of(violation))
+
+
+def _told_of(violation: audit.Violation) -> dict[str, Any]:
+    """The promise, what breaks it, and the first of that where a button can lead to it."""
+    of, ids = violation.invariant.of, violation.ids
+    first = {of.removesuffix("s"): ids[0]} if of in ("users", "jobs") else {}
+    promise = f"{violation.invariant.name}: {violation.invariant.promise}"
+    return {"promise": promise, of: ", ".join(map(str, ids)), **first}
 
 
 def watch(app: App) -> None:
@@ -221,6 +235,8 @@ def watch(app: App) -> None:
         for table, rows in stuck.items():
             if count := rows.count():
                 outbox.alert(app.settings.admins, f"stuck_rows:{table}", table=table, rows=count)
+            else:
+                outbox.rearm(f"stuck_rows:{table}")
 
 
 def prune() -> None:

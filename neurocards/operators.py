@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from neurocards import attempts, clock, endings, jobs, key_health, ledger, outbox, service
 from neurocards.db import db
 from neurocards.errors import DeedRefused, Failure
-from neurocards.models import NOW, Job, LedgerEntry, OperatorAction, User
+from neurocards.models import NOW, ApiKey, Job, LedgerEntry, OperatorAction, User
 
 # Who acts at the command line: nobody's Telegram id.
 SHELL = 0
 # At most so many credits in one grant.
 MOST_CREDITS = 1000
-# How long a deed may be agreed to after it was asked (real seconds).
-ASKED_HOLDS = 3600.0
+# How long a deed may be agreed to after it was asked, and how long the same request is the same question (real seconds).
+ASKED_HOLDS, ASKED_ONCE = 3600.0, 60.0
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,21 @@ class Granted:
 def record(by: int, action: str, subject: object = "") -> int:
     """Writes down a deed within the caller's transaction; returns the row's id."""
     return int(OperatorAction.create(operator=by, action=action, subject=str(subject)[:500]).id)
+
+
+def _ask(by: int, action: str, subject: object) -> int:
+    """The question's row. A request that comes again (a double tap, an update whose answer was lost) is the question it was, not another
+    one that could be agreed to as well."""
+    same = (
+        (OperatorAction.operator == by)
+        & (OperatorAction.action == action)
+        & (OperatorAction.subject == str(subject)[:500])
+    )
+    recent = OperatorAction.select().where(same & (OperatorAction.at > clock.in_real(-ASKED_ONCE)))
+    earlier = recent.order_by(OperatorAction.id.desc()).first()
+    if earlier is not None and not any(_said(by, word, earlier.id) for word in ("yes", "no")):
+        return int(earlier.id)
+    return record(by, action, subject)
 
 
 # Money ------------------------------------------------------------------------------------------------------------------
@@ -70,7 +85,7 @@ def ask_grant(by: int, user_id: int, amount: int, reason: str = "") -> int:
             raise DeedRefused("too_much", most=MOST_CREDITS)
         if balance + amount < 0:
             raise DeedRefused("too_little", balance=balance)
-        return record(by, "ask grant", f"{user_id} {amount} {reason}")
+        return _ask(by, "ask grant", f"{user_id} {amount} {reason}")
 
 
 def ask_refund(by: int, job_id: int) -> int:
@@ -78,11 +93,12 @@ def ask_refund(by: int, job_id: int) -> int:
     with db:
         job = Job.get_or_none(Job.id == job_id)
         _refundable(job)
-        return record(by, "ask goodwill" if job.status == "done" else "ask refund", job_id)
+        return _ask(by, "ask goodwill" if job.status == "done" else "ask refund", job_id)
 
 
-def agree(by: int, asked: int) -> Granted:
-    """Does what this operator asked within the hour; once, however often it is agreed to. Refused: `stale`, or as the deed."""
+def agree(by: int, asked: int) -> Granted | None:
+    """Does what this operator asked within the hour; once, however often it is agreed to. What it moved, None when it was not about
+    credits. Refused: `stale`, or as the deed."""
     with db:
         recent = (OperatorAction.id == asked) & (OperatorAction.at > clock.in_real(-ASKED_HOLDS))
         row = OperatorAction.get_or_none(recent & (OperatorAction.operator == by))
@@ -146,10 +162,19 @@ def _asked_about(row: OperatorAction, *, done: bool) -> tuple[Job, int]:
     return job, amount
 
 
-_AGREED: dict[str, Callable[[OperatorAction], Granted]] = {
+def _agreed_lock(row: OperatorAction) -> None:
+    if _said(row.operator, "yes", row.id):
+        # A second tap, maybe long after the key's release.
+        return
+    _may_lock(row.subject)
+    lock_key(row.operator, row.subject)
+
+
+_AGREED: dict[str, Callable[[OperatorAction], Granted | None]] = {
     "ask grant": _agreed_grant,
     "ask refund": _agreed_refund,
     "ask goodwill": _agreed_goodwill,
+    "ask quarantine": _agreed_lock,
 }
 
 
@@ -235,6 +260,26 @@ def open_orders(by: int) -> None:
             record(by, "resume")
 
 
+def ask_lock(by: int, print_: str) -> tuple[int, bool]:
+    """Asks for a key's quarantine; returns what `agree` wants to hear, and whether it is the last one in use. Refused: `no_key`, and
+    `last_key` while orders are taken: without a key every order fails."""
+    with db:
+        last = _may_lock(print_)
+        return _ask(by, "ask quarantine", print_), last
+
+
+def _may_lock(print_: str) -> bool:
+    """Whether it is the last key in use, if it may be taken out of use."""
+    known = ApiKey.select(ApiKey.fingerprint, ApiKey.state).where(ApiKey.configured | (ApiKey.fingerprint == print_))
+    states = {key.fingerprint: key.state for key in known}
+    if print_ not in states:
+        raise DeedRefused("no_key")
+    last = [key for key, state in states.items() if state != "quarantined"] == [print_]
+    if last and not service.closed():
+        raise DeedRefused("last_key")
+    return last
+
+
 def lock_key(by: int, print_: str, reason: str = "by the operator") -> None:
     """Takes a key out of use until it is released. Refused: `no_key`."""
     with db:
@@ -248,6 +293,7 @@ def release_key(by: int, print_: str) -> None:
     with db:
         if not key_health.release(print_):
             raise DeedRefused("no_key")
+        outbox.rearm(f"key_quarantined:{print_}", "no_key_left", "billing:kie")
         record(by, "release", print_)
 
 

@@ -29,7 +29,9 @@ def over(provider: str, admins: tuple[int, ...] = ()) -> None:
     """The provider took a task: whoever waits for it is due now, and operators who heard of the outage hear of its end."""
     if not Pause.delete().where(Pause.provider == provider).execute():
         return
-    if held := Job.update(due_at=NOW).where(Job.held_at.is_null(False) & Job.claim_token.is_null()).execute():
+    held = Job.update(due_at=NOW).where(Job.held_at.is_null(False) & Job.claim_token.is_null()).execute()
+    if outbox.rearm(f"provider_down:{provider}"):
+        outbox.rearm(f"provider_up:{provider}")
         outbox.alert(admins, f"provider_up:{provider}", provider=provider, jobs=held)
 
 
@@ -66,10 +68,14 @@ def may_retry() -> bool:
 
 
 def hold(job: Job, wait: Wait, admins: tuple[int, ...]) -> None:
-    """Lets go of a claimed job until it may ask. The first time its customer is told, and the operators of the outage."""
+    """Lets go of a claimed job until it may ask. The first time its customer is told, and the operators of the outage, or that retries
+    are held back: that has no end of its own, so it is told by the hour."""
     jobs.look_again(job, wait.seconds, held_at=fn.COALESCE(Job.held_at, NOW))
     if job.held_at is None:
+        paused = Pause.select().where(Pause.provider == "kie").exists()
+        about = "provider_down:kie" if paused else f"retries_held:{outbox.this_hour()}"
+        # Before the card: whoever ends the outage right now may be about to ask for the same one, and the alert has to wait for them.
+        outbox.alert(admins, about, text=wait.reason)
         order = Order.get_by_id(job.order_id)
         outbox.notify_once(f"order:{order.id}:held", order.chat_id, "held", job=job.id)
         outbox.redraw_card(order)
-        outbox.alert(admins, "provider_down:kie", text=wait.reason)

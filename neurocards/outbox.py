@@ -22,6 +22,10 @@ CARDS_A_SECOND = 10
 LEASE = 60.0
 # What the reason begins with when somebody can't be reached.
 UNREACHABLE = "unreachable: "
+# How the payload of a message that may have arrived says so.
+UNANSWERED = "unanswered"
+# What ends and begins again and again is told of this often an hour.
+MOST_AN_HOUR = 5
 # With pauses that grow to minutes this is an outage of many hours; it also ends a row that kills whoever tells it.
 MAX_ATTEMPTS = 100
 
@@ -48,11 +52,31 @@ def notify_once(key: str, chat_id: int, what: str, **payload: Any) -> None:
 
 
 def alert(admins: tuple[int, ...], about: str, **payload: Any) -> None:
-    """Tells each operator, once a day for each `about` (such as 'key_quarantined:ab12cd34'): an outage is one message and not
-    a thousand. Within the caller's transaction."""
+    """Tells each operator, once a day for each `about` (such as 'key_quarantined:ab12cd34'), or until its end is noted with `rearm`:
+    an outage is one message and not a thousand. Within the caller's transaction."""
     today = datetime.now(UTC).date().isoformat()
     for admin in admins:
         _once(f"alert:{about}:{today}:{admin}", "alert", admin, {"what": about.split(":", maxsplit=1)[0], **payload})
+
+
+def this_hour() -> str:
+    """What an `about` ends with that is worth one message an hour and not a day."""
+    return datetime.now(UTC).strftime("%H")
+
+
+def rearm(*abouts: str) -> bool:
+    """What operators were told of has ended, so that its return is news. Whether they had been told of any of it. Within the caller's
+    transaction."""
+    return sum(map(_put_away, abouts)) > 0
+
+
+def _put_away(about: str) -> bool:
+    told, earlier = (Outgoing.key.startswith(f"{word}:{about}:") for word in ("alert", "past"))
+    # Under another name a row is still told, if it was not. The rows of all operators for one time were made in one transaction.
+    times = Outgoing.select(fn.COUNT(Outgoing.created_at.distinct()))
+    if times.where(earlier & (Outgoing.created_at > clock.in_real(-3600.0))).scalar() >= MOST_AN_HOUR:
+        return False
+    return bool(Outgoing.update(key=fn.CONCAT(f"past:{about}:", Outgoing.id)).where(told).execute())
 
 
 def _once(key: str, kind: str, chat_id: int, payload: dict[str, Any]) -> None:
@@ -101,10 +125,12 @@ def sent(row: Outgoing) -> None:
         postpone(row, CARD_PAUSE)
 
 
-def postpone(row: Outgoing, seconds: float) -> None:
-    """Not told: once more in `seconds` of real time."""
+def postpone(row: Outgoing, seconds: float, unanswered: bool = False) -> None:
+    """Not told, or nobody knows (`unanswered`): once more in `seconds` of real time."""
     error = "gave up" if row.attempts >= MAX_ATTEMPTS else None
     later = {"due_at": clock.in_real(seconds), "woken_at": None, "taken_until": None, "error": error}
+    if unanswered:
+        later["payload"] = Outgoing.payload.concat({UNANSWERED: True})
     # One that was given up meanwhile, such as by the stop of its broadcast, stays so.
     Outgoing.update(later).where((Outgoing.id == row.id) & Outgoing.error.is_null()).execute()
 

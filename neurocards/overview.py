@@ -10,6 +10,7 @@ from neurocards.db import db
 # Each query gives one row; ages are in real seconds.
 _STAGES = """SELECT coalesce(jsonb_object_agg(at, n), '{}') FROM (
     SELECT coalesce(stage, status) AS at, count(*) AS n FROM jobs WHERE status IN ('queued', 'processing') GROUP BY 1) AS stages"""
+_HELD = "SELECT count(*) FROM jobs WHERE status = 'processing' AND held_at IS NOT NULL"
 _FAILED = """SELECT coalesce(jsonb_object_agg(failure_category, n), '{}') FROM (
     SELECT failure_category, count(*) AS n FROM jobs
     WHERE status = 'failed' AND finished_at > now() - interval '1 day' GROUP BY 1) AS failed"""
@@ -32,7 +33,8 @@ _PEOPLE = (
 class Overview:
     """`queue` is that of /queue_stats, `shortage` of workers a key of monitoring.ADVICE. Of the last 24 hours: `orders`, `done`, `failed`
     by category, `refunds`, and `took`, the mean seconds from order to video. `outbox` and `inbox`: (rows, seconds the oldest waits),
-    `keys`: (in use, configured), `people`: (all, reachable, banned), `paused`: providers that are down."""
+    `keys`: (in use, configured), `people`: (all, reachable, banned), `paused`: providers that are down, `held`: jobs that wait
+    until a provider may be asked."""
 
     queue: dict[str, Any]
     shortage: str
@@ -47,6 +49,7 @@ class Overview:
     keys: tuple[int, int]
     people: tuple[int, int, int]
     paused: list[str]
+    held: int
     closed: bool
 
 
@@ -70,6 +73,7 @@ def overview(workers_configured: int | None) -> Overview:
             keys=(sum(key.state != "quarantined" for key in known), len(known)),
             people=_row(_PEOPLE),
             paused=outages.down(),
+            held=_row(_HELD)[0],
             closed=service.closed(),
         )
 

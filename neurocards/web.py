@@ -11,6 +11,7 @@ from flask import Flask, Response, abort, jsonify, request
 from peewee import IntegrityError, PeeweeException
 
 from neurocards import attempts, dispatch, exposition, inbox, jobs, monitoring, outbox, privileges
+from neurocards.addresses import is_web_url
 from neurocards.clients import telegram
 from neurocards.config import Settings
 from neurocards.db import db, in_a_line
@@ -90,7 +91,7 @@ def _take_updates(web: Web, secret: bytes, updates_came: Callable[[], object]) -
         return jsonify(status="ok")
 
 
-def _read(body: bytes) -> Any:
+def _read(body: bytes | str) -> Any:
     """The body as JSON; None when it is none, or is nested only to hurt."""
     try:
         return json.loads(body)
@@ -100,7 +101,7 @@ def _read(body: bytes) -> Any:
 
 def take_callback(nonce: str, body: Any, admins: tuple[int, ...]) -> None:
     """A hint that a task has ended: its job is looked at now. The body is believed in one thing only, and only by a secret nonce:
-    the id of a task whose creation we were not told of. A task that ends after its job's deadline is the operators' to hand over."""
+    the id of a task whose creation we were not told of. A video that is there after its job's deadline is the operators' to hand over."""
     data = body.get("data") if isinstance(body, dict) else None
     fields = data if isinstance(data, dict) else {}
     task_id = fields.get("taskId") or fields.get("task_id")
@@ -111,14 +112,29 @@ def take_callback(nonce: str, body: Any, admins: tuple[int, ...]) -> None:
             return
         job_id = attempt.job_id
         # The job first, as everybody does who changes both: never the other way round.
-        Job.select(Job.id).where(Job.id == job_id).for_update().get()
+        job = Job.select().where(Job.id == job_id).for_update().get()
         if task_id:
             _adopt(nonce, task_id)
-        if attempt.state == "abandoned":
-            outbox.alert(admins, f"late_result:{job_id}", job=job_id, task=attempt.task_id or task_id)
+        if attempt.state == "abandoned" and job.failure_subtype == "deadline" and fields.get("state") == "success":
+            _alert_of_late(job, attempt.task_id or task_id, _result(fields), admins)
         due = jobs.call_back(job_id)
     if due:
         dispatch.send("check", [job_id])
+
+
+def _alert_of_late(job: Job, task_id: str | None, url: str | None, admins: tuple[int, ...]) -> None:
+    # By the hour: after an outage many come late.
+    about = {"job": job.id, "user": job.user_id, "task": task_id, "url": url}
+    known = {name: value for name, value in about.items() if value}
+    outbox.alert(admins, f"late_result:{outbox.this_hour()}", **known)
+
+
+def _result(fields: dict[str, Any]) -> str | None:
+    """Where the video is, if the address is one that an operator may be shown."""
+    packed = fields.get("resultJson")
+    result = _read(packed) if isinstance(packed, str) else packed
+    urls = result.get("resultUrls") if isinstance(result, dict) else None
+    return next((url for url in urls if is_web_url(url)), None) if isinstance(urls, list) else None
 
 
 def _adopt(nonce: str, task_id: str) -> None:

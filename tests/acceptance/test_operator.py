@@ -77,7 +77,7 @@ def test_a_waiting_order_is_stopped_and_refunded(boss, anna, client, rows):
     boss.say(f"/job {the_job(rows, anna)['id']}")
     # When the operator stops it
     assert "Остановить задание" in boss.tap("вернуть кредит").text
-    assert "Начислено 1\u00a0кредит" in boss.tap("Да").text
+    assert "1\u00a0кредит вернулся" in boss.tap("Да").text
     # Then the customer has the credit back and is told so
     assert_refunded(rows, anna, "operator")
 

@@ -72,7 +72,6 @@ def test_it_starts_once_with_a_row_for_everybody_within_reach(draft, people):
         assert sum(threads.map(start, range(8))) == 1
     # Then each person within reach has one copy
     assert [(row.chat_id, row.key) for row in copies()] == [(user, f"broadcast:{draft}:{user}") for user in people]
-    assert broadcasts.progress(draft).waiting == len(people)
 
 
 def test_copies_are_woken_slowly_and_never_with_the_rest(draft, people, person):
@@ -117,7 +116,8 @@ def test_a_stop_ends_it_at_once(draft):
         # Then nothing can be taken any more, and what was being sent counts
         assert [outbox.take(row_id) for row_id in (third, *rest)] == [None, None, None]
     now = broadcasts.progress(draft)
-    assert (now.state, now.people, now.sent, now.failed, now.waiting) == ("stopped", 5, 2, 0, 0)
+    assert (now.state, now.people, now.sent, now.failed) == ("stopped", 5, 2, 0)
+    assert woken() == []
     refused("cast_over", broadcasts.stop, BOSS, draft)
     assert [report["what"] for report in reports()] == ["broadcast_over"]
 
@@ -156,6 +156,34 @@ def test_a_draft_can_be_dropped_and_then_not_started(draft):
     refused("cast_started", broadcasts.drop, BOSS, draft)
     refused("no_cast", broadcasts.progress, draft + 1)
     assert copies() == [] == reports()
+    # And it is not shown as one that ran
+    assert broadcasts.progress(draft).state == "dropped"
+
+
+def test_a_command_that_is_heard_twice_is_one_draft(draft):
+    # When the same text comes again at once, Then it is the draft there is
+    assert broadcasts.draft(BOSS, "<b>Новое</b>").id == draft
+    # But another's, another text, the same a minute later, or one whose draft is gone is a new one
+    others = {broadcasts.draft(BOSS + 1, "<b>Новое</b>").id, broadcasts.draft(BOSS, "Новое").id}
+    with db:
+        Broadcast.update(created_at=clock.in_real(-broadcasts.DRAFTED_ONCE - 1)).execute()
+    later = broadcasts.draft(BOSS, "<b>Новое</b>").id
+    broadcasts.drop(BOSS, later)
+    assert len({draft, *others, later, broadcasts.draft(BOSS, "<b>Новое</b>").id}) == 5
+
+
+def test_a_draft_of_yesterday_is_not_sent(draft):
+    with db:
+        Broadcast.update(created_at=clock.in_real(-broadcasts.DRAFT_HOLDS - 1)).execute()
+    refused("stale", broadcasts.start, BOSS, draft)
+    assert copies() == []
+    # And one that runs is not stopped by its age
+    fresh = broadcasts.draft(BOSS, "Ещё новее").id
+    broadcasts.start(BOSS, fresh)
+    with db:
+        Broadcast.update(created_at=clock.in_real(-broadcasts.DRAFT_HOLDS - 1)).execute()
+    refused("cast_started", broadcasts.start, BOSS, fresh)
+    broadcasts.stop(BOSS, fresh)
 
 
 def test_nobody_within_reach_is_the_end_at_once(draft):

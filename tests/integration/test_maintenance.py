@@ -1,5 +1,6 @@
 """What keeps the promise when messages are lost and processes die: reclaiming, giving back, expiring, waking."""
 
+import json
 import threading
 import time
 from collections import Counter
@@ -23,12 +24,14 @@ from neurocards import (
     ledger,
     liveness,
     maintenance,
+    operators,
     orders,
     outbox,
     pipeline,
     settlement,
     web,
 )
+from neurocards.app import App
 from neurocards.db import Unreachable, db
 from neurocards.errors import Failure, JobFailed, LostClaim, ProviderError
 from neurocards.keys import KeyPool, fingerprint
@@ -341,22 +344,59 @@ def test_a_callback_and_a_lost_answer_at_the_same_moment_end_in_a_running_task(o
         assert due_in(job) <= 0
 
 
-def test_a_task_that_ends_after_the_deadline_is_the_operators_to_hand_over(ordered, worker):
-    # Given a job that was refunded when its time was over, while KIE went on
-    job = claimed(ordered(), "submit")
+def asked_for(order: Order) -> tuple[Job, ProviderAttempt]:
+    """The order's job, whose task renders, and the attempt."""
+    job = claimed(order, "submit")
     with db:
         attempt = attempts.begin(job, "key", "model")
         attempts.accepted(attempt.id, "task-1")
         jobs.forward(job, "render", "task accepted", due_in=60)
+    return job, attempt
+
+
+def expired(order: Order, app: App) -> ProviderAttempt:
+    """As `asked_for`, and then its time was over."""
+    _, attempt = asked_for(order)
+    with db:
         Job.update(deadline_at=LONG_AGO).execute()
-    maintenance.expire(worker())
+    maintenance.expire(app)
+    return attempt
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [("https://cdn.example/x.mp4", "https://cdn.example/x.mp4"), ("javascript:alert(1)", None), (["x"], None)],
+)
+def test_a_task_that_ends_after_the_deadline_is_the_operators_to_hand_over(ordered, worker, url, shown):
+    # Given a job that was refunded when its time was over, while KIE went on
+    order = ordered()
+    attempt = expired(order, worker())
+    job = jobs_of(order)[0]
     # When the callback comes after all
-    web.take_callback(attempt.nonce, {"data": {"taskId": "task-1"}}, (OPERATOR,))
-    # Then nothing changes for the customer, and the operator learns the task's id
+    found = {"taskId": "task-1", "state": "success", "resultJson": json.dumps({"resultUrls": [url]})}
+    web.take_callback(attempt.nonce, {"data": found}, (OPERATOR,))
+    # Then nothing changes for the customer, and the operator learns where the video is
     assert (now(job).status, orders.balance(7)) == ("failed", 5)
     with db:
         alert = Outgoing.get(Outgoing.payload["what"] == "late_result")
-    assert (alert.chat_id, alert.payload["task"]) == (OPERATOR, "task-1")
+    assert (alert.chat_id, alert.payload["task"], alert.payload.get("url")) == (OPERATOR, "task-1", shown)
+
+
+@pytest.mark.parametrize("state", ["fail", "waiting", None])
+def test_a_task_that_failed_after_the_deadline_is_nobodys_to_hand_over(ordered, worker, state):
+    attempt = expired(ordered(), worker())
+    web.take_callback(attempt.nonce, {"data": {"taskId": "task-1", "state": state}}, (OPERATOR,))
+    with db:
+        assert not Outgoing.select().where(Outgoing.payload["what"] == "late_result").exists()
+
+
+def test_a_video_that_an_operator_did_without_is_no_news(ordered):
+    # Given a job that was stopped by an operator while KIE went on
+    job, attempt = asked_for(ordered())
+    operators.agree(OPERATOR, operators.ask_refund(OPERATOR, job.id))
+    web.take_callback(attempt.nonce, {"data": {"taskId": "task-1", "state": "success"}}, (OPERATOR,))
+    with db:
+        assert not Outgoing.select().where(Outgoing.kind == "alert").exists()
 
 
 # Attempts -------------------------------------------------------------------------------------------------------------

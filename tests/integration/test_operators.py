@@ -4,10 +4,23 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from neurocards import attempts, audit, clock, inbox, jobs, key_health, lookup, operators, orders, overview, service
+from neurocards import (
+    attempts,
+    audit,
+    clock,
+    inbox,
+    jobs,
+    key_health,
+    lookup,
+    operators,
+    orders,
+    outages,
+    overview,
+    service,
+)
 from neurocards.db import db
 from neurocards.errors import DeedRefused, OrdersClosed
-from neurocards.keys import KeyPool, fingerprint
+from neurocards.keys import KeyPool, Wait, fingerprint
 from neurocards.models import Job, JobEvent, LedgerEntry, OperatorAction, Outgoing, User
 from tests.conftest import jobs_of, ready_draft
 from tests.security.test_buttons import delivered
@@ -115,6 +128,25 @@ def test_a_no_ends_the_question_and_after_a_yes_comes_too_late(person):
     refused("stale", operators.agree, BOSS, first)
     refused("agreed", operators.decline, BOSS, second)
     assert orders.balance(7) == 6
+
+
+def test_what_is_asked_again_at_once_is_the_same_question(ordered):
+    job = jobs_of(ordered())[0]
+    # When a request is heard twice
+    asked = operators.ask_grant(BOSS, 7, 3)
+    assert operators.ask_grant(BOSS, 7, 3) == asked
+    assert operators.ask_refund(BOSS, job.id) == operators.ask_refund(BOSS, job.id)
+    # Then another amount, person who asks, or reason is another question
+    others = [operators.ask_grant(BOSS, 7, 2), operators.ask_grant(OTHER, 7, 3), operators.ask_grant(BOSS, 7, 3, "x")]
+    assert len({asked, *others}) == 4
+    # And so is the same one after its answer, and after a minute
+    operators.agree(BOSS, asked)
+    again = operators.ask_grant(BOSS, 7, 3)
+    operators.decline(BOSS, again)
+    third = operators.ask_grant(BOSS, 7, 3)
+    with db:
+        OperatorAction.update(at=clock.in_real(-operators.ASKED_ONCE - 1)).execute()
+    assert len({asked, again, third, operators.ask_grant(BOSS, 7, 3)}) == 4
 
 
 # Refunds ----------------------------------------------------------------------------------------------------------------
@@ -245,6 +277,41 @@ def test_what_has_ended_or_never_was_is_not_hurried(ordered):
     refused("no_job", operators.ask_refund, BOSS, 10**6)
 
 
+def test_a_story_says_what_an_open_job_waits_for(ordered):
+    job = jobs_of(ordered())[0]
+
+    def waits() -> str:
+        return lookup.story(job.id).waits
+
+    # Given a job through its life
+    assert waits() == "turn"
+    with db:
+        taken = jobs.claim(job.id, "script", "w")
+    assert waits() == "worker"
+    with db:
+        jobs.again(taken, "script", "GPT is busy", 60)
+    assert waits() == "try"
+    with db:
+        Job.update(due_at=clock.after(0)).execute()
+        taken = jobs.claim(job.id, "script", "w")
+        jobs.forward(taken, "submit", "x", due_in=0.0, prompt="p", prompt_source="gpt")
+        outages.hold(jobs.claim(job.id, "submit", "w"), Wait(30, "x"), ())
+    assert waits() == "provider"
+    with db:
+        Job.update(due_at=clock.after(0), held_at=None).execute()
+        taken = jobs.claim(job.id, "submit", "w")
+        attempt = attempts.begin(taken, "key", "model")
+        attempts.doubtful(job.id, "timeout")
+        jobs.forward(taken, "render", "x", due_in=600)
+    assert waits() == "answer"
+    with db:
+        attempts.adopt(attempt.nonce, "task-1")
+    assert waits() == "look"
+    # And one that has ended waits for nothing
+    operators.agree(BOSS, operators.ask_refund(BOSS, job.id))
+    assert waits() == ""
+
+
 # People -----------------------------------------------------------------------------------------------------------------
 
 
@@ -324,6 +391,38 @@ def test_keys_are_locked_and_released_by_fingerprint(clean_db):
     assert [row.state for row in overview.key_rows()] == ["healthy"]
     refused("no_key", operators.lock_key, BOSS, "00000000")
     refused("no_key", operators.release_key, BOSS, "00000000")
+    assert [action for _, action, _ in deeds()] == ["quarantine", "release"]
+
+
+def test_the_last_key_is_not_locked_while_orders_are_taken(clean_db):
+    KeyPool([("one", "key-a"), ("one", "key-b")]).enrol()
+    first, last = fingerprint("key-a"), fingerprint("key-b")
+    # Given that one of two keys is asked to go and goes
+    asked, is_last = operators.ask_lock(BOSS, first)
+    assert not is_last
+    assert operators.agree(BOSS, asked) is None
+    # When the other is to go, too
+    refused("last_key", operators.ask_lock, BOSS, last)
+    # Then that takes closed orders, when it is asked and when it is agreed to
+    operators.close_orders(BOSS)
+    asked, is_last = operators.ask_lock(BOSS, last)
+    assert is_last
+    operators.open_orders(BOSS)
+    refused("last_key", operators.agree, BOSS, asked)
+    operators.close_orders(BOSS)
+    operators.agree(BOSS, asked)
+    with db:
+        assert not KeyPool([("one", "key-a"), ("one", "key-b")]).has_usable()
+    refused("no_key", operators.ask_lock, BOSS, "00000000")
+
+
+def test_a_second_yes_does_not_lock_a_key_that_was_released_since(clean_db):
+    KeyPool([("one", "key-a"), ("one", "key-b")]).enrol()
+    asked, _ = operators.ask_lock(BOSS, fingerprint("key-a"))
+    operators.agree(BOSS, asked)
+    operators.release_key(BOSS, fingerprint("key-a"))
+    operators.agree(BOSS, asked)
+    assert {row.state for row in overview.key_rows()} == {"healthy"}
     assert [action for _, action, _ in deeds()] == ["quarantine", "release"]
 
 

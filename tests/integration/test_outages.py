@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from neurocards import attempts, clock, jobs, outages, pipeline, settlement
+from neurocards import attempts, clock, jobs, outages, overview, pipeline, settlement
 from neurocards.db import db
 from neurocards.errors import Failure
 from neurocards.models import Job, JobEvent, Order, Outgoing, Pause, ProviderAttempt
@@ -293,6 +293,7 @@ def test_the_notice_names_its_job_and_the_wait_its_beginning(ordered):
     wait = outages.Wait(outages.PAUSE, "kie is down: maintenance")
     with db:
         Outgoing.delete().execute()
+        outages.pause("kie", "maintenance")
         outages.hold(job, wait, ADMINS)
         began = Job.get_by_id(job.id).held_at
     with db:
@@ -305,6 +306,22 @@ def test_the_notice_names_its_job_and_the_wait_its_beginning(ordered):
     assert told["card"][2] == {"order": job.order_id}
     assert told["alert"][1:] == (77, {"what": "provider_down", "text": "kie is down: maintenance"})
     assert told["alert"][0].startswith("alert:provider_down:kie:")
+
+
+def test_retries_that_are_held_back_are_no_outage(ordered):
+    # Given jobs that have to wait because too many retries failed, while KIE is up
+    first, second, _ = jobs_of(ordered(count=3))
+    history(["failed"] * 5, n=2)
+    for job in map(submitting, (first, second)):
+        job.render_attempts = 1
+        with db:
+            outages.hold(job, outages.wait(job, "kie"), ADMINS)
+    # Then operators hear of that and not of an outage, and the figures show who waits
+    with db:
+        told = [row.payload["what"] for row in Outgoing.select().where(Outgoing.kind == "alert")]
+    assert told == ["retries_held"]
+    now = overview.overview(None)
+    assert (now.held, now.paused) == (2, [])
 
 
 def test_a_job_that_waits_again_asks_for_no_second_card(ordered):

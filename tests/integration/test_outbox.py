@@ -126,6 +126,49 @@ def test_an_alert_is_one_a_day_for_each_matter_and_operator(order):
         assert Outgoing.select().where(Outgoing.kind == "alert").count() == 5
 
 
+def alerted(about: str, *admins: int) -> int:
+    """Has operators told; how many rows there are then."""
+    with db:
+        outbox.alert(admins or (1,), about)
+        return Outgoing.select().where(Outgoing.kind == "alert").count()
+
+
+def rearmed(*abouts: str) -> bool:
+    with db:
+        return outbox.rearm(*abouts)
+
+
+def test_what_has_ended_and_comes_again_is_told_again(clean_db):
+    # Given an outage that two operators heard of, and another matter
+    assert alerted("down:kie", 1, 2) == 2
+    assert alerted("down:kie:more") == 3
+    # When it ends, Then it is known whether anybody had heard of it, once
+    assert (rearmed("down:kie", "unheard"), rearmed("down:kie", "unheard")) == (True, False)
+    # And its return is news to both, once
+    assert [alerted("down:kie", 1, 2) for _ in range(3)] == [5, 5, 5]
+
+
+def test_one_matter_does_not_end_another_whose_name_begins_so(clean_db):
+    alerted("low_credit:main")
+    alerted("low_credit:mainz")
+    assert rearmed("low_credit:main")
+    assert [alerted("low_credit:mainz"), alerted("low_credit:main")] == [2, 3]
+
+
+def test_what_comes_and_goes_is_told_a_few_times_an_hour(clean_db):
+    # Given something that begins and ends again and again
+    counts = []
+    for _ in range(20):
+        counts.append(alerted("down:kie", 1, 2))
+        rearmed("down:kie")
+    # Then each operator hears of it so often and no more
+    assert counts[-1] == 2 * (outbox.MOST_AN_HOUR + 1)
+    # Until an hour has gone by
+    later(created_at=clock.in_real(-3601))
+    assert rearmed("down:kie")
+    assert alerted("down:kie", 1, 2) == counts[-1] + 2
+
+
 def test_what_could_not_be_told_is_told_later_and_given_up_in_the_end(order):
     # Given a row that can't be told
     for attempt in range(1, outbox.MAX_ATTEMPTS + 1):

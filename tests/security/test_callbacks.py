@@ -9,8 +9,9 @@ import logging
 import pytest
 from flask.testing import FlaskClient
 
-from neurocards import attempts, jobs, keys, outbox, web
+from neurocards import attempts, endings, jobs, keys, outbox, web
 from neurocards.db import db
+from neurocards.errors import Failure
 from neurocards.models import TABLES, Job, ProviderAttempt
 from tests.conftest import jobs_of
 from tests.integration.conftest import settings_with
@@ -167,6 +168,7 @@ def test_a_late_result_alerts_the_operators_once_and_not_each_time(http, job):
     nonce = attempt_of(job).nonce
     with db:
         attempts.end(job.id, "abandoned", "deadline passed")
+        endings.give_up(job, Failure("TEMPORARY", "deadline", "deadline"), "deadline passed")
     # When its callback is replayed a hundred times
     for _ in range(100):
         http.post(f"/kie/callback/{nonce}", data=BODIES[0], content_type="application/json")

@@ -12,7 +12,7 @@ def message(text: str, *entities: dict, reply_to: dict | None = None) -> Message
     return Message.de_json({**body, "reply_to_message": reply_to} if reply_to else body)
 
 
-def entity(kind: str, offset: int, length: int, **more: str) -> dict:
+def entity(kind: str, offset: int, length: int, **more: object) -> dict:
     return {"type": kind, "offset": offset, "length": length, **more}
 
 
@@ -31,6 +31,11 @@ COMMAND = entity("bot_command", 0, 10)
         (
             message("/broadcast сюда", COMMAND, entity("text_link", 11, 4, url='https://a.example/?q="x"')),
             '<a href="https://a.example/?q=%22x%22">сюда</a>',
+        ),
+        # a date that apps show in their own way, bold
+        (
+            message("/broadcast до 12:00", COMMAND, entity("date_time", 14, 5, unix_time=1), entity("bold", 11, 8)),
+            "<b>до 12:00</b>",
         ),
         (message("/broadcast", COMMAND), ""),
         (message("/broadcast \u200b\u2060", COMMAND), ""),

@@ -20,7 +20,8 @@ NASTY = '<b>&"\u05d0\u202e😀' + "я" * 20
 # Texts reached by a key put together at run time, by the beginning of the key.
 FAMILIES = ("ask-", "template-", "chip-", "button-template-", "button-change-", "photo-", "unexpected-", "edited-",
             "entry-", "stage-", "why-", "next-", "alert-", "command-",
-            "notice-", "op-stage-", "op-advice-", "op-key-", "op-kind-", "op-usage-", "op-cast-", "toast-refused-")  # fmt: skip
+            "notice-", "op-stage-", "op-advice-", "op-key-", "op-kind-", "op-usage-", "op-cast-", "op-job-waits-",
+            "toast-refused-")  # fmt: skip
 
 PLAIN = ("toast-", "button-", "command-", "chip-")
 
