@@ -43,10 +43,11 @@ def test_a_video_for_someone_who_blocked_the_bot_is_kept_for_them(anna, client, 
 
 
 @pytest.mark.parametrize(
-    ("kind", "details"), [("flood", {"retry_after": 1}), ("flood", {"retry_after": 60}), ("internal", {})]
+    ("kind", "details"),
+    [("flood", {"retry_after": 1}), ("flood", {"retry_after": 60}), ("internal", {}), ("unauthorized", {})],
 )
 def test_a_video_that_telegram_would_not_take_is_sent_later_and_once(anna, client, rows, kind, details):
-    # Given a Telegram that asks to wait, for a moment or for long, or fails
+    # Given a Telegram that asks to wait, for a moment or for long, or fails, or doesn't know the bot's token for a while
     before = now(client)
     client.fault("telegram", "sendVideo", kind, times=2, **details)
     anna.order()

@@ -115,6 +115,10 @@ RETRY = Decision("retry")
             Decision("retry", uncounted=True, model="m2", alert="model_fallback"),
         ),
         ("CONFIGURATION", "region", "openai", {"next_model": "m2"}, Decision("fail", alert="configuration")),
+        (
+            "CONFIGURATION", "bad_token", "telegram", {"attempts": 9},
+            Decision("retry", uncounted=True, alert="configuration"),
+        ),
         ("HARMLESS", "not_modified", "telegram", {"attempts": 9}, Decision("finish")),
         ("UNREACHABLE", "blocked", "telegram", {"attempts": 9}, Decision("finish")),
         ("UNKNOWN", "", "kie", {"attempts": 1}, RETRY),
