@@ -164,7 +164,7 @@ def _too_late(app: App, job: Job) -> None:
 
 
 def probe(app: App) -> None:
-    """Asks one quarantined key whose time has come for its credit, and re-admits it if it has some."""
+    """Asks one quarantined key whose time has come for its credit, and re-admits it if that is enough for a video."""
     lease = app.keys.lease_probe()
     if lease is None:
         return
@@ -175,8 +175,8 @@ def probe(app: App) -> None:
         return
     with db:
         key_health.note_credit(lease.fingerprint, credit)
-        if credit > 0:
-            key_health.release(lease.fingerprint)
+        if credit >= key_health.VIDEO_CREDITS and key_health.readmit(lease.fingerprint, lease.until):
+            log.info("key %s is back", lease.fingerprint)
 
 
 def look_at_credit(app: App) -> None:

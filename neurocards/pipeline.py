@@ -19,6 +19,7 @@ from neurocards import (
     endings,
     forecast,
     jobs,
+    key_health,
     keys,
     ledger,
     media,
@@ -139,6 +140,7 @@ def _accepted(app: App, job: Job, attempt: ProviderAttempt, task_id: str, first_
 def _keep_task(attempt: ProviderAttempt, task_id: str, admins: tuple[int, ...] = ()) -> bool:
     with db:
         outages.over("kie", admins)
+        key_health.took_a_task(attempt.key)
         return attempts.accepted(attempt.id, task_id)
 
 

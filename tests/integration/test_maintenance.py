@@ -295,6 +295,19 @@ def test_a_callback_that_is_faster_than_the_answer_has_its_task_looked_at_now(or
     assert (called_back, now(job).stage, due_in(job) <= 0) == (True, "render", True)
 
 
+def test_a_task_that_kie_took_ends_the_strikes_of_its_key(ordered, worker):
+    # Given a key that was in quarantine until a moment ago
+    app, print_ = worker(), fingerprint("key-a")
+    job = claimed(ordered(), "submit")
+    with db:
+        ApiKey.update(strikes=3).execute()
+        attempt = attempts.begin(job, print_, "model")
+    # When KIE makes a task with it, Then its next failure is its first, and other keys are as they were
+    pipeline._accepted(app, job, attempt, "task-1", 144.0)
+    with db:
+        assert {row.fingerprint: row.strikes for row in ApiKey.select()} == {print_: 0, fingerprint("key-b"): 3}
+
+
 def test_a_callback_that_comes_during_a_look_is_followed_by_another_look(ordered, worker):
     # Given a task that KIE was just asked about, and had not ended
     job = claimed(ordered(), "submit")
@@ -559,6 +572,18 @@ def test_a_key_that_cannot_be_asked_about_stays_out(worker):
     with db:
         key = ApiKey.get_by_id(print_)
     assert (key.state, key.strikes) == ("quarantined", 1)
+
+
+def test_a_key_that_does_not_say_its_credit_is_not_taken_for_one_that_did(worker):
+    # Given a KIE that doesn't answer, and a figure of yesterday
+    w1 = worker()
+    with db:
+        ApiKey.update(credit=5000, credit_at=LONG_AGO).execute()
+    for _ in w1.settings.kie_keys:
+        maintenance.look_at_credit(w1)
+    # Then the figure is still of yesterday
+    with db:
+        assert {(float(row.credit), row.credit_at) for row in ApiKey.select()} == {(5000.0, LONG_AGO)}
 
 
 def test_a_worker_that_meets_an_order_before_its_first_beat_knows_its_keys(ordered, worker):
