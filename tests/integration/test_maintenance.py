@@ -32,7 +32,7 @@ from neurocards import (
 from neurocards.db import Unreachable, db
 from neurocards.errors import Failure, JobFailed, LostClaim, ProviderError
 from neurocards.keys import KeyPool, fingerprint
-from neurocards.leadership import Lock
+from neurocards.leadership import LEADER, Lock
 from neurocards.models import (
     NOW,
     Account,
@@ -45,7 +45,7 @@ from neurocards.models import (
     Process,
     ProviderAttempt,
 )
-from neurocards.schedule import Scheduler
+from neurocards.schedule import OF_THE_LEADER, Scheduler
 from sandbox.databases import outside_transaction
 from tests.conftest import jobs_of
 from tests.integration.conftest import OPERATOR
@@ -230,6 +230,36 @@ def test_a_leader_that_hangs_loses_the_lead_to_another(clean_db):
         leader.held()
     assert leader.held() is False
     follower.release()
+
+
+def looks_for_room(scheduler: Scheduler) -> bool:
+    return scheduler._jobs.get_job(OF_THE_LEADER).next_run_time is not None
+
+
+def until_it_leads(scheduler: Scheduler) -> None:
+    deadline = time.monotonic() + 10
+    while not looks_for_room(scheduler):
+        assert time.monotonic() < deadline
+        scheduler.tick()
+
+
+def test_only_the_leader_looks_for_room_ten_times_a_second(worker):
+    # Given two processes, one of which leads
+    leader, follower = Scheduler(worker("w1")), Scheduler(worker("w2"))
+    assert (looks_for_room(leader), looks_for_room(follower)) == (False, False)
+    for scheduler in (leader, follower):
+        scheduler.tick()
+    assert (looks_for_room(leader), looks_for_room(follower)) == (True, False)
+    # When its connection dies, Then it stops and the other begins
+    with db:
+        db.execute_sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s", (LEADER,)
+        )
+    with pytest.raises(PeeweeException):
+        leader.tick()
+    assert not looks_for_room(leader)
+    until_it_leads(follower)
+    follower._lock.release()
 
 
 # Fences ---------------------------------------------------------------------------------------------------------------
