@@ -213,8 +213,10 @@ def watch(app: App) -> None:
     """Tells operators of rows that don't move though they should: nobody answers people, or nobody tells them of their orders."""
     late = clock.in_real(-STUCK_AFTER)
     unanswered = InboxUpdate.handled_at.is_null() & (InboxUpdate.received_at < late)
-    untold = Outgoing.sent_at.is_null() & Outgoing.error.is_null() & Outgoing.broadcast.is_null()
+    untold = outbox.untold() & Outgoing.broadcast.is_null()
     with db:
+        if hopeless := outbox.give_up():
+            log.error("%s messages to people were given up: whoever told them ended", hopeless)
         # One that is put off again and again is stuck as well.
         untold &= (Outgoing.due_at < late) | (Outgoing.attempts > STUCK_ATTEMPTS)
         stuck = {"inbox": InboxUpdate.select().where(unanswered), "outbox": Outgoing.select().where(untold)}
