@@ -41,12 +41,12 @@ def beat(app: App) -> None:
     with db:
         liveness.beat(app.process, app.instance)
     mine = (Job.claimed_by == app.process) & (Job.claimed_at < clock.in_real(-liveness.BEAT_EVERY))
-    _take_back(app, mine & Job.claim_token.not_in(list(app.in_hand)), "its worker could not settle it")
+    _take_back(app, mine & Job.claim_token.not_in(list(app.in_hand)), "its worker could not settle it", "unsettled")
 
 
 def leave(app: App) -> None:
     """Gives back whatever this process still holds and stops beating; the last thing it does."""
-    _take_back(app, Job.claimed_by == app.process, "its worker was told to stop", crashed=False)
+    _take_back(app, Job.claimed_by == app.process, "its worker was told to stop", None)
     with db:
         liveness.leave(app.process)
 
@@ -97,11 +97,11 @@ def reclaim(app: App) -> None:
     A claim is a sign of life too: a process that has just started may work before its first beat.
     """
     silent = Job.claimed_by.not_in(liveness.alive()) & (Job.claimed_at < clock.in_real(-liveness.SILENT_AFTER))
-    _take_back(app, silent, "its worker died")
-    _take_back(app, Job.claimed_at < clock.in_real(-LONGEST_CLAIM), "its worker hung")
+    _take_back(app, silent, "its worker died", "died")
+    _take_back(app, Job.claimed_at < clock.in_real(-LONGEST_CLAIM), "its worker hung", "hung")
 
 
-def _take_back(app: App, which: Expression, reason: str, crashed: bool = True) -> None:
+def _take_back(app: App, which: Expression, reason: str, crash: str | None) -> None:
     with db:
         stuck = (
             Job.select()
@@ -112,7 +112,7 @@ def _take_back(app: App, which: Expression, reason: str, crashed: bool = True) -
         )
         for job in stuck:
             log.warning("job %s taken back in %s: %s", job.id, job.stage, reason)
-            _apart(job, lambda job: _put_right(app, job, reason, crashed))
+            _apart(job, lambda job: _put_right(app, job, reason, crash))
 
 
 def _apart(job: Job, act: Callable[[Job], None]) -> None:
@@ -127,25 +127,25 @@ def _apart(job: Job, act: Callable[[Job], None]) -> None:
         log.exception("job %s could not be put right", job.id)
 
 
-def _put_right(app: App, job: Job, reason: str, crashed: bool) -> None:
-    if crashed and job.reclaims >= jobs.MAX_RECLAIMS:
+def _put_right(app: App, job: Job, reason: str, crash: str | None) -> None:
+    if crash and job.reclaims >= jobs.MAX_RECLAIMS:
         attempts.end(job.id, "failed", reason)
-        crash = Failure("UNKNOWN", "crashed too often", "crash")
-        endings.give_up(job, crash, f"{reason}, {job.reclaims} times")
+        failure = Failure("UNKNOWN", "crashed too often", "crash")
+        endings.give_up(job, failure, f"{reason}, {job.reclaims} times")
         outbox.alert(app.settings.admins, f"stuck_job:{job.id}", job=job.id, order=job.order_id, text=reason)
         return
-    if crashed and job.stage == "script" and job.script_attempts >= policy_for("TEMPORARY").attempts:
+    if crash and job.stage == "script" and job.script_attempts >= policy_for("TEMPORARY").attempts:
         carry_out(app, job, Failure("TEMPORARY", "crashed too often", "crash", text=reason), Decision("plain"))
         return
     attempt = attempts.live(job.id) if job.stage == "submit" else None
     if attempt is None:
-        jobs.reclaim(job, job.stage, reason, crashed=crashed)
+        jobs.reclaim(job, job.stage, reason, crash=crash)
     elif attempt.task_id is not None:
-        jobs.reclaim(job, "render", f"{reason}, its task is known", crashed=crashed)
+        jobs.reclaim(job, "render", f"{reason}, its task is known", crash=crash)
     else:
         # The request may have left: the answer is awaited like any lost one.
         wait = app.answer_due_in if attempts.doubtful(job.id, reason) else 0.0
-        jobs.reclaim(job, "render", f"{reason} while asking for the video", due_in=wait, crashed=crashed)
+        jobs.reclaim(job, "render", f"{reason} while asking for the video", due_in=wait, crash=crash)
 
 
 def expire(app: App) -> None:
