@@ -215,6 +215,7 @@ def test_after_an_outage_nobody_is_taken_for_dead_before_all_could_beat(ordered,
     scheduler.tick()
     # Then the work is left alone: sending a video twice is what an early reclaim would do
     assert now(job).claim_token == job.claim_token
+    scheduler._lock.release()
 
 
 def test_a_leader_that_hangs_loses_the_lead_to_another(clean_db):
@@ -253,7 +254,9 @@ def test_only_the_leader_looks_for_room_ten_times_a_second(worker):
     # When its connection dies, Then it stops and the other begins
     with db:
         db.execute_sql(
-            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s", (LEADER,)
+            "SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN pg_stat_activity USING (pid) "
+            "WHERE locktype = 'advisory' AND objid = %s AND datname = current_database()",
+            (LEADER,),
         )
     with pytest.raises(PeeweeException):
         leader.tick()
