@@ -70,8 +70,8 @@ def _draw(talk: Talk, order_id: int, message_id: int) -> None:
     """Shows the card at once; from here on the workers redraw it."""
     order, jobs = orders.find(talk.user_id, order_id)
     with db:
-        left = [forecast.remaining(job) for job in jobs if job.finished_at is None]
-    card = cards.card(order, jobs, talk.language, max(left, default=None), orders.balance(talk.user_id))
+        left = forecast.remaining(jobs)
+    card = cards.card(order, jobs, talk.language, left, orders.balance(talk.user_id))
     talk.show(card, instead_of=message_id)
 
 

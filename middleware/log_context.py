@@ -6,7 +6,7 @@ from dramatiq import Broker, MessageProxy, Middleware
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 # What the number in a message is the id of; that of `check` are several, and each is bound while it is looked at.
-_ID_OF = {"script": "job_id", "submit": "job_id", "deliver": "job_id", "tell": "outbox_id"}
+_ID_OF = {"script": "job_id", "submit": "job_id", "deliver": "job_id", "tell": "outbox_id", "announce": "outbox_id"}
 
 
 class LogContext(Middleware):

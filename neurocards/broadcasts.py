@@ -70,7 +70,7 @@ def stop(by: int, broadcast_id: int) -> None:
     """Ends a running one at once; refused (`cast_over`) when it isn't running. A copy that is just being sent may still arrive."""
     with db:
         _turn(broadcast_id, "running", "stopped", "cast_over", ended_at=NOW)
-        Outgoing.update(error=STOPPED).where((Outgoing.broadcast == broadcast_id) & _untold()).execute()
+        Outgoing.update(error=STOPPED).where((Outgoing.broadcast == broadcast_id) & outbox.untold()).execute()
         operators.record(by, "broadcast stop", broadcast_id)
         _report(broadcast_id)
 
@@ -121,7 +121,7 @@ def wake_due(seconds: float, lease: float) -> list[int]:
     """Ids of copies to be sent in the next `seconds` (real ones), oldest first; none while they rest."""
     if Pause.select().where((Pause.provider == _RESTING) & (Pause.until > NOW)).exists():
         return []
-    going = _untold() & (Outgoing.woken_at > clock.in_real(-lease))
+    going = outbox.untold() & (Outgoing.woken_at > clock.in_real(-lease))
     room = ON_THE_WAY - Outgoing.select().where(Outgoing.broadcast.is_null(False) & going).count()
     return outbox.wake_due(("broadcast",), max(0, min(room, round(RATE * seconds))), lease)
 
@@ -138,7 +138,7 @@ def finish() -> None:
     """Ends those that have reached everybody they can, each with its report."""
     with db:
         for row in Broadcast.select(Broadcast.id).where(Broadcast.state == "running"):
-            left = Outgoing.select().where((Outgoing.broadcast == row.id) & _untold()).exists()
+            left = Outgoing.select().where((Outgoing.broadcast == row.id) & outbox.untold()).exists()
             running = (Broadcast.id == row.id) & (Broadcast.state == "running")
             if not left and Broadcast.update(state="done", ended_at=NOW).where(running).execute():
                 _report(row.id)
@@ -154,7 +154,3 @@ def _report(broadcast_id: int) -> None:
 
 def _within_reach() -> Expression:
     return User.reachable & User.banned_at.is_null()
-
-
-def _untold() -> Expression:
-    return Outgoing.sent_at.is_null() & Outgoing.error.is_null() & (Outgoing.attempts < outbox.MAX_ATTEMPTS)

@@ -3,6 +3,8 @@
 import logging
 import random
 
+from structlog.contextvars import bound_contextvars
+
 from neurocards import broadcasts, cards, forecast, ledger, outbox
 from neurocards.app import App
 from neurocards.classifiers import classify
@@ -25,6 +27,12 @@ def tell(app: App, outgoing_id: int) -> None:
         row = outbox.take(outgoing_id)
     if row is None:
         return
+    about = {f"{what}_id": row.payload[what] for what in ("job", "order") if what in row.payload}
+    with bound_contextvars(**about):
+        _tell(app, row)
+
+
+def _tell(app: App, row: Outgoing) -> None:
     doubted = row.payload.pop(outbox.UNANSWERED, False)
     try:
         _TELL[row.kind](app, row)
@@ -70,9 +78,8 @@ def _card(app: App, row: Outgoing) -> None:
     with db:
         order = Order.get_by_id(row.payload["order"])
         jobs = list(Job.select().where(Job.order == order.id).order_by(Job.number))
-        running = [forecast.remaining(job) for job in jobs if job.finished_at is None]
         user = User.get_by_id(order.user_id)
-        screen = cards.card(order, jobs, user.language, max(running, default=None), user.credits)
+        screen = cards.card(order, jobs, user.language, forecast.remaining(jobs), user.credits)
     if order.card_message_id is not None:
         try:
             app.telegram.edit_text(order.chat_id, order.card_message_id, screen.text, screen.buttons)

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 # As many rows as one message may name.
 MOST_ROWS = 100
+# How long the look at a queue of delayed messages may pause, and so how long the end of a process may wait for it (milliseconds).
+DELAYED_MS = 1000
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,9 @@ class StrictBroker(RedisBroker):
     """
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> dramatiq.Consumer:
-        """The library's, with less in hand."""
+        """The library's, with less in hand, and with an idle look now and then at the queues of delayed messages: we send none."""
+        if queue_name.endswith(".DQ"):
+            return super().consume(queue_name, prefetch, max(timeout, DELAYED_MS))
         return super().consume(queue_name, _ahead(queue_name, prefetch), timeout)
 
     def do_fetch(self, queue_name: str, *arguments: Any) -> list[bytes]:
@@ -70,10 +74,10 @@ def _ahead(queue_name: str, prefetch: int) -> int:
     """How many messages of a queue a process may have in hand. What waits in one process no other can take up, idle as it may be:
     so no more than it has threads. And one fewer of the slow ones, so that a thread is left for what is quick.
     """
-    # The library asks for two a thread. What is delayed waits in the process in any case.
+    # The library asks for two a thread.
     slow = MESSAGES["script"].queue
     threads = max(1, prefetch // 2)
-    return prefetch if queue_name.endswith(".DQ") else max(1, threads - (queue_name == slow))
+    return max(1, threads - (queue_name == slow))
 
 
 def _is_ours(data: bytes, queue: str) -> bool:

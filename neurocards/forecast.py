@@ -1,6 +1,9 @@
 """How long things take, from our own recent jobs. Figures are in seconds of the product's time; all within the caller's transaction."""
 
-from peewee import SQL, ModelSelect, fn
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from peewee import SQL, ModelSelect
 
 from neurocards import clock
 from neurocards.models import Job, ProviderAttempt
@@ -26,10 +29,12 @@ def render_time(model: str) -> float:
     )
 
 
-def remaining(job: Job) -> float:
-    """Seconds until the job is delivered by the median; negative when it takes longer than most."""
-    age = Job.select(fn.EXTRACT(SQL("epoch FROM clock_timestamp() - created_at"))).where(Job.id == job.id).scalar()
-    return order_time() - clock.unscaled(float(age))
+def remaining(jobs: Sequence[Job]) -> float | None:
+    """Seconds until the last of the jobs is delivered by the median; negative when it takes longer than most, None when all have ended."""
+    youngest = max((job.created_at for job in jobs if job.finished_at is None), default=None)
+    if youngest is None:
+        return None
+    return order_time() - clock.unscaled((datetime.now(UTC) - youngest).total_seconds())
 
 
 def _median(recent: ModelSelect, otherwise: float) -> float:

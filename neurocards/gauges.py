@@ -5,13 +5,16 @@ the product's seconds (TIME_SCALE), those of updates and messages in real ones. 
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 
+from peewee import SQL, Expression, fn
 from prometheus_client.core import GaugeMetricFamily
 
-from neurocards import clock, keys, liveness, outages, service
+from neurocards import clock, keys, liveness, outages, outbox, service
 from neurocards.db import db
 from neurocards.jobs import STAGES
 from neurocards.keys import KeyRow
+from neurocards.models import NOW, InboxUpdate, Outgoing
 
 STATES = ("queued", *STAGES)
 KEY_STATES = ("healthy", "cooling", "quarantined")
@@ -21,10 +24,8 @@ _JOBS = """
     SELECT coalesce(stage, status), count(*), count(held_at), extract(epoch FROM now() - min(created_at)),
         extract(epoch FROM avg(now() - created_at))
     FROM jobs WHERE status IN ('queued', 'processing') GROUP BY 1"""
-_INBOX = "SELECT count(*), extract(epoch FROM now() - min(received_at)) FROM inbox WHERE handled_at IS NULL"
-_OUTBOX = """
-    SELECT kind, count(*), extract(epoch FROM now() - min(due_at)) FROM outbox
-    WHERE sent_at IS NULL AND error IS NULL AND due_at <= now() GROUP BY kind"""
+# Not what is being answered this moment, such as the question itself.
+_UNANSWERED = InboxUpdate.handled_at.is_null() & (InboxUpdate.received_at < clock.in_real(-1.0))
 
 Row = tuple[Sequence[str], float]
 
@@ -32,6 +33,30 @@ Row = tuple[Sequence[str], float]
 def read() -> list[GaugeMetricFamily]:
     """All of them."""
     return [*_jobs(), *_keys(keys.overview()), *_waiting(), *_workers(), *_closed()]
+
+
+def stages() -> dict[str, tuple[int, int, float, float]]:
+    """Open jobs by state, where there are any: how many, how many of them held, and their greatest and mean age in real seconds."""
+    with closing(db.execute_sql(_JOBS)) as cursor:
+        return {state: (count, held, float(oldest), float(mean)) for state, count, held, oldest, mean in cursor}
+
+
+def unanswered() -> tuple[int, float]:
+    """Updates that wait for their answer, and the greatest age."""
+    count, oldest = InboxUpdate.select(fn.COUNT(SQL("*")), _age("received_at")).where(_UNANSWERED).scalar(as_tuple=True)
+    return count, float(oldest or 0)
+
+
+def untold() -> dict[str, tuple[int, float]]:
+    """Messages to people that should have gone, by kind, where there are any: how many, and how long the oldest has been due."""
+    due = Outgoing.select(Outgoing.kind, fn.COUNT(SQL("*")), _age("due_at")).where(
+        outbox.untold() & (Outgoing.due_at <= NOW)
+    )
+    return {kind: (count, float(oldest)) for kind, count, oldest in due.group_by(Outgoing.kind).tuples()}
+
+
+def _age(column: str) -> Expression:
+    return SQL(f"extract(epoch FROM now() - min({column}))")
 
 
 def _gauge(name: str, about: str, labels: Sequence[str], rows: Sequence[Row]) -> GaugeMetricFamily:
@@ -42,9 +67,9 @@ def _gauge(name: str, about: str, labels: Sequence[str], rows: Sequence[Row]) ->
 
 
 def _jobs() -> Iterator[GaugeMetricFamily]:
-    found = {row[0]: row[1:] for row in db.execute_sql(_JOBS)}
-    counts = {state: found.get(state, (0, 0, 0, 0)) for state in STATES}
-    oldest, mean = (clock.unscaled(float(age or 0)) for age in counts["queued"][2:])
+    found = stages()
+    counts = {state: found.get(state, (0, 0, 0.0, 0.0)) for state in STATES}
+    oldest, mean = (clock.unscaled(age) for age in counts["queued"][2:])
     held = sum(row[1] for row in counts.values())
     yield _gauge("jobs", "Open jobs by stage.", ["stage"], [([state], row[0]) for state, row in counts.items()])
     yield _gauge("jobs_held", "Open jobs that wait for the end of a provider's outage.", [], [([], held)])
@@ -59,7 +84,9 @@ def _keys(rows: list[KeyRow]) -> Iterator[GaugeMetricFamily]:
         ([row.account, row.fingerprint, state], float(row.state == state)) for row in ours for state in KEY_STATES
     ]
     flying = [([row.account, row.fingerprint], row.in_flight) for row in rows if row.configured or row.in_flight]
-    credit = [([row.account, row.fingerprint], row.credit) for row in ours if row.credit is not None]
+    # An account has one credit: what the newest answer to any of its keys told.
+    told = sorted((row.credit_at, row.account, row.credit) for row in ours if row.credit_at and row.credit is not None)
+    credit = [([account], figure) for account, figure in {account: figure for _, account, figure in told}.items()]
     names = ["account", "key"]
     yield _gauge("renders_in_flight", "Tasks at the provider, by the key that made them.", names, flying)
     yield _gauge(
@@ -68,16 +95,16 @@ def _keys(rows: list[KeyRow]) -> Iterator[GaugeMetricFamily]:
     yield _gauge("key_window_limit", "Tasks that ten seconds admit.", [], [([], keys.CREATES_A_WINDOW)])
     yield _gauge("key_state", "1 for the state a key is in.", [*names, "state"], states)
     yield _gauge("keys_usable", "Keys not in quarantine.", [], [([], sum(row.state != "quarantined" for row in ours))])
-    yield _gauge("key_credit", "A key's credit, as the provider last told it.", names, credit)
+    yield _gauge("account_credit", "An account's credit, as the provider last told it.", ["account"], credit)
 
 
 def _waiting() -> Iterator[GaugeMetricFamily]:
-    unhandled, oldest = db.execute_sql(_INBOX).fetchone()
-    due = {row[0]: row[1:] for row in db.execute_sql(_OUTBOX)}
-    counts = [([kind], due[kind][0] if kind in due else 0) for kind in KINDS]
-    ages = [([kind], float(due[kind][1]) if kind in due else 0) for kind in KINDS]
-    yield _gauge("inbox_unhandled", "Updates that nobody has answered.", [], [([], unhandled)])
-    yield _gauge("inbox_age_seconds", "Age of the oldest of them.", [], [([], float(oldest or 0))])
+    unhandled, oldest = unanswered()
+    due = untold()
+    counts = [([kind], due.get(kind, (0, 0.0))[0]) for kind in KINDS]
+    ages = [([kind], due.get(kind, (0, 0.0))[1]) for kind in KINDS]
+    yield _gauge("inbox_unhandled", "Updates that nobody has answered within a second.", [], [([], unhandled)])
+    yield _gauge("inbox_age_seconds", "Age of the oldest of them.", [], [([], oldest)])
     yield _gauge("outbox_due", "Messages to people that should have gone.", ["kind"], counts)
     yield _gauge("outbox_age_seconds", "How long the oldest of them has been due.", ["kind"], ages)
 

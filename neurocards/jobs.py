@@ -140,13 +140,13 @@ def again(job: Job, stage: str, reason: str, due_in: float, **facts: Any) -> Non
     _move(job, _held(job), ("processing", stage), reason, due_at=clock.after(due_in), **facts)
 
 
-def reclaim(job: Job, stage: str, reason: str, due_in: float = 0.0, crashed: bool = True) -> None:
-    """Takes a job from a process that is gone. A crash is counted; a process that stopped in order has not crashed."""
-    _move(
-        job, _held(job), ("processing", stage), reason, due_at=clock.after(due_in), reclaims=Job.reclaims + int(crashed)
-    )
-    if crashed:
-        db.after_commit(metrics.RECLAIMS.inc)
+def reclaim(job: Job, stage: str, reason: str, due_in: float = 0.0, crash: str | None = "died") -> None:
+    """Takes a job from a process that is gone. A crash is counted (`crash` is one of metrics.RECLAIM_REASONS); None: the process
+    stopped in order."""
+    reclaims = Job.reclaims + int(crash is not None)
+    _move(job, _held(job), ("processing", stage), reason, due_at=clock.after(due_in), reclaims=reclaims)
+    if crash is not None:
+        db.after_commit(metrics.RECLAIMS.labels(crash).inc)
 
 
 def look_again(job: Job, due_in: float, **facts: Any) -> None:

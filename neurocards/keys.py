@@ -7,6 +7,7 @@ caller's transaction say so; the secrets stay in this process's memory.
 """
 
 import hashlib
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,7 +18,7 @@ from neurocards import clock, key_health
 from neurocards.attempts import LIVE
 from neurocards.db import db
 from neurocards.errors import ProviderError
-from neurocards.models import NOW, Account, ApiKey, ProviderAttempt
+from neurocards.models import Account, ApiKey, ProviderAttempt
 
 WINDOW = 10.0
 CREATES_A_WINDOW = 20
@@ -35,6 +36,15 @@ class Lease:
 
     fingerprint: str
     key: str
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Leave to look at a quarantined key; `until` is what the row then says, unless somebody changed it meanwhile."""
+
+    fingerprint: str
+    key: str
+    until: datetime
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,7 @@ class KeyPool:
         self._secrets = {fingerprint(key): key for _, key in pairs}
         self._accounts = {fingerprint(key): account for account, key in pairs}
         self._enrolled = False
+        self._asked: dict[str, float] = {}
 
     def enrol(self) -> None:
         """Makes the rows of the configured keys and marks those that are configured no more; once in a process."""
@@ -143,20 +154,25 @@ class KeyPool:
         mine = ApiKey.fingerprint.in_(list(self._secrets))
         return ApiKey.select().where(mine & (ApiKey.state != "quarantined"))
 
-    def lease_probe(self) -> Lease | None:
+    def lease_probe(self) -> Probe | None:
         """One quarantined key of ours whose time for a look has come: one probe in the whole fleet."""
         with db:
-            print_ = key_health.put_off_probe(ApiKey.fingerprint.in_(list(self._secrets)))
-        return self._lease(print_) if print_ else None
+            found = key_health.put_off_probe(ApiKey.fingerprint.in_(list(self._secrets)))
+        return Probe(found[0], self._secrets[found[0]], found[1]) if found else None
 
     def lease_credit_look(self) -> Lease | None:
-        """One key in use that nobody has asked for its credit in a while; asking is noted, so that others don't."""
+        """One key in use that has not said its credit in a while. Only the leader looks, so it is enough that this process knows
+        whom it has asked, answered or not."""
+        now, pause = time.monotonic(), clock.scaled(CREDIT_EVERY)
+        self._asked = {print_: at for print_, at in self._asked.items() if at > now - pause}
         stale = ApiKey.credit_at.is_null() | (ApiKey.credit_at < clock.after(-CREDIT_EVERY))
         with db:
-            key = self._in_use().where(stale).order_by(ApiKey.credit_at.asc(nulls="FIRST")).first()
-            if key is not None:
-                ApiKey.update(credit_at=NOW).where(ApiKey.fingerprint == key.fingerprint).execute()
-        return self._lease(key.fingerprint) if key else None
+            due = self._in_use().where(stale & ApiKey.fingerprint.not_in(list(self._asked)))
+            key = due.order_by(ApiKey.credit_at.asc(nulls="FIRST")).first()
+        if key is None:
+            return None
+        self._asked[key.fingerprint] = now
+        return self._lease(key.fingerprint)
 
     def admit_polls(self, print_: str, wanted: int) -> int:
         """How many of the `wanted` queries the key may make now; within the caller's transaction, under a lock on its row."""

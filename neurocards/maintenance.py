@@ -42,12 +42,12 @@ def beat(app: App) -> None:
     with db:
         liveness.beat(app.process, app.instance)
     mine = (Job.claimed_by == app.process) & (Job.claimed_at < clock.in_real(-liveness.BEAT_EVERY))
-    _take_back(app, mine & Job.claim_token.not_in(list(app.in_hand)), "its worker could not settle it")
+    _take_back(app, mine & Job.claim_token.not_in(list(app.in_hand)), "its worker could not settle it", "unsettled")
 
 
 def leave(app: App) -> None:
     """Gives back whatever this process still holds and stops beating; the last thing it does."""
-    _take_back(app, Job.claimed_by == app.process, "its worker was told to stop", crashed=False)
+    _take_back(app, Job.claimed_by == app.process, "its worker was told to stop", None)
     with db:
         liveness.leave(app.process)
 
@@ -98,11 +98,11 @@ def reclaim(app: App) -> None:
     A claim is a sign of life too: a process that has just started may work before its first beat.
     """
     silent = Job.claimed_by.not_in(liveness.alive()) & (Job.claimed_at < clock.in_real(-liveness.SILENT_AFTER))
-    _take_back(app, silent, "its worker died")
-    _take_back(app, Job.claimed_at < clock.in_real(-LONGEST_CLAIM), "its worker hung")
+    _take_back(app, silent, "its worker died", "died")
+    _take_back(app, Job.claimed_at < clock.in_real(-LONGEST_CLAIM), "its worker hung", "hung")
 
 
-def _take_back(app: App, which: Expression, reason: str, crashed: bool = True) -> None:
+def _take_back(app: App, which: Expression, reason: str, crash: str | None) -> None:
     with db:
         stuck = (
             Job.select()
@@ -113,7 +113,7 @@ def _take_back(app: App, which: Expression, reason: str, crashed: bool = True) -
         )
         for job in stuck:
             log.warning("job %s taken back in %s: %s", job.id, job.stage, reason)
-            _apart(job, lambda job: _put_right(app, job, reason, crashed))
+            _apart(job, lambda job: _put_right(app, job, reason, crash))
 
 
 def _apart(job: Job, act: Callable[[Job], None]) -> None:
@@ -128,27 +128,27 @@ def _apart(job: Job, act: Callable[[Job], None]) -> None:
         log.exception("job %s could not be put right", job.id)
 
 
-def _put_right(app: App, job: Job, reason: str, crashed: bool) -> None:
-    if crashed and job.reclaims >= jobs.MAX_RECLAIMS:
+def _put_right(app: App, job: Job, reason: str, crash: str | None) -> None:
+    if crash and job.reclaims >= jobs.MAX_RECLAIMS:
         attempts.end(job.id, "failed", reason)
-        crash = Failure("UNKNOWN", "crashed too often", "crash")
-        endings.give_up(job, crash, f"{reason}, {job.reclaims} times")
+        failure = Failure("UNKNOWN", "crashed too often", "crash")
+        endings.give_up(job, failure, f"{reason}, {job.reclaims} times")
         # One bad release is not an alert for each order.
         about = f"stuck_job:{job.stage}:{reason}"
         outbox.alert(app.settings.admins, about, job=job.id, order=job.order_id, stage=job.stage, text=reason)
         return
-    if crashed and job.stage == "script" and job.script_attempts >= policy_for("TEMPORARY").attempts:
+    if crash and job.stage == "script" and job.script_attempts >= policy_for("TEMPORARY").attempts:
         carry_out(app, job, Failure("TEMPORARY", "crashed too often", "crash", text=reason), Decision("plain"))
         return
     attempt = attempts.live(job.id) if job.stage == "submit" else None
     if attempt is None:
-        jobs.reclaim(job, job.stage, reason, crashed=crashed)
+        jobs.reclaim(job, job.stage, reason, crash=crash)
     elif attempt.task_id is not None:
-        jobs.reclaim(job, "render", f"{reason}, its task is known", crashed=crashed)
+        jobs.reclaim(job, "render", f"{reason}, its task is known", crash=crash)
     else:
         # The request may have left: the answer is awaited like any lost one.
         wait = app.answer_due_in if attempts.doubtful(job.id, reason) else 0.0
-        jobs.reclaim(job, "render", f"{reason} while asking for the video", due_in=wait, crashed=crashed)
+        jobs.reclaim(job, "render", f"{reason} while asking for the video", due_in=wait, crash=crash)
 
 
 def expire(app: App) -> None:
@@ -167,7 +167,7 @@ def _too_late(app: App, job: Job) -> None:
 
 
 def probe(app: App) -> None:
-    """Asks one quarantined key whose time has come for its credit, and re-admits it if it has some."""
+    """Asks one quarantined key whose time has come for its credit, and re-admits it if that is enough for a video."""
     lease = app.keys.lease_probe()
     if lease is None:
         return
@@ -178,8 +178,8 @@ def probe(app: App) -> None:
         return
     with db:
         key_health.note_credit(lease.fingerprint, credit)
-        if credit > 0:
-            key_health.release(lease.fingerprint)
+        if credit >= key_health.VIDEO_CREDITS and key_health.readmit(lease.fingerprint, lease.until):
+            log.info("key %s is back", lease.fingerprint)
             outbox.rearm(f"key_quarantined:{lease.fingerprint}", "no_key_left", "billing:kie")
 
 
@@ -227,8 +227,10 @@ def watch(app: App) -> None:
     """Tells operators of rows that don't move though they should: nobody answers people, or nobody tells them of their orders."""
     late = clock.in_real(-STUCK_AFTER)
     unanswered = InboxUpdate.handled_at.is_null() & (InboxUpdate.received_at < late)
-    untold = Outgoing.sent_at.is_null() & Outgoing.error.is_null() & Outgoing.broadcast.is_null()
+    untold = outbox.untold() & Outgoing.broadcast.is_null()
     with db:
+        if hopeless := outbox.give_up():
+            log.error("%s messages to people were given up: whoever told them ended", hopeless)
         # One that is put off again and again is stuck as well.
         untold &= (Outgoing.due_at < late) | (Outgoing.attempts > STUCK_ATTEMPTS)
         stuck = {"inbox": InboxUpdate.select().where(unanswered), "outbox": Outgoing.select().where(untold)}

@@ -40,7 +40,10 @@ ATTEMPTS = Counter(
 LOST_REPLIES = Counter(
     "neurocards_lost_replies", "Requests for a video of which nobody knows whether they were taken.", registry=REGISTRY
 )
-RECLAIMS = Counter("neurocards_reclaims", "Jobs taken back from a worker that died or hung.", registry=REGISTRY)
+# Why a job was taken back: its worker fell silent, was at it too long, or let go of it and could not say how it went (such as
+# while PostgreSQL was away).
+RECLAIM_REASONS = ("died", "hung", "unsettled")
+RECLAIMS = Counter("neurocards_reclaims", "Jobs taken back from a worker, and why.", ["reason"], registry=REGISTRY)
 REQUESTS = Counter(
     "neurocards_provider_requests",
     "HTTP requests by the class of their answer's status; none: there was no answer.",
@@ -74,6 +77,8 @@ def begin_at_zero(categories: tuple[str, ...]) -> None:
     for provider in ("kie", "openai", "telegram"):
         for category in ("OK", *categories):
             ATTEMPTS.labels(provider, category)
+    for reason in RECLAIM_REASONS:
+        RECLAIMS.labels(reason)
     for stage in ("queued", "script", "submit", "render", "deliver"):
         STAGES.labels(stage)
     for outcome in ("answered", "refused", "set_aside"):

@@ -28,6 +28,7 @@ UNANSWERED = "unanswered"
 MOST_AN_HOUR = 5
 # With pauses that grow to minutes this is an outage of many hours; it also ends a row that kills whoever tells it.
 MAX_ATTEMPTS = 100
+GAVE_UP = "gave up"
 
 
 def redraw_card(order: Order | int) -> None:
@@ -83,11 +84,23 @@ def _once(key: str, kind: str, chat_id: int, payload: dict[str, Any]) -> None:
     Outgoing.insert(key=key, kind=kind, chat_id=chat_id, payload=payload).on_conflict_ignore().execute()
 
 
+def untold() -> Expression:
+    """What is neither told nor given up. An attempt is counted when it begins: what kills whoever tells it is not taken for ever."""
+    return Outgoing.sent_at.is_null() & Outgoing.error.is_null() & (Outgoing.attempts < MAX_ATTEMPTS)
+
+
+def _free() -> Expression:
+    return Outgoing.taken_until.is_null() | (Outgoing.taken_until < NOW)
+
+
 def _open() -> Expression:
-    free = Outgoing.taken_until.is_null() | (Outgoing.taken_until < NOW)
-    # Counted when taken: a row that kills whoever tells it is not taken for ever.
-    untold = Outgoing.sent_at.is_null() & Outgoing.error.is_null() & (Outgoing.attempts < MAX_ATTEMPTS)
-    return untold & (Outgoing.due_at <= NOW) & free
+    return untold() & (Outgoing.due_at <= NOW) & _free()
+
+
+def give_up() -> int:
+    """Closes the rows whose every attempt ended with whoever told them, and returns their number; within the caller's transaction."""
+    hopeless = Outgoing.sent_at.is_null() & Outgoing.error.is_null() & (Outgoing.attempts >= MAX_ATTEMPTS)
+    return int(Outgoing.update(error=GAVE_UP).where(hopeless & _free()).execute())
 
 
 def wake_due(kinds: Collection[str], limit: int, lease: float) -> list[int]:
@@ -127,7 +140,7 @@ def sent(row: Outgoing) -> None:
 
 def postpone(row: Outgoing, seconds: float, unanswered: bool = False) -> None:
     """Not told, or nobody knows (`unanswered`): once more in `seconds` of real time."""
-    error = "gave up" if row.attempts >= MAX_ATTEMPTS else None
+    error = GAVE_UP if row.attempts >= MAX_ATTEMPTS else None
     later = {"due_at": clock.in_real(seconds), "woken_at": None, "taken_until": None, "error": error}
     if unanswered:
         later["payload"] = Outgoing.payload.concat({UNANSWERED: True})

@@ -4,13 +4,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from neurocards import clock, keys, monitoring, outages, service
+from neurocards import clock, gauges, keys, monitoring, outages, service
 from neurocards.db import db
 
-# Each query gives one row; ages are in real seconds.
-_STAGES = """SELECT coalesce(jsonb_object_agg(at, n), '{}') FROM (
-    SELECT coalesce(stage, status) AS at, count(*) AS n FROM jobs WHERE status IN ('queued', 'processing') GROUP BY 1) AS stages"""
-_HELD = "SELECT count(*) FROM jobs WHERE status = 'processing' AND held_at IS NOT NULL"
+# Of what is over, and of people; how things stand now is told by the gauges. Each query gives one row; times are in real seconds.
 _FAILED = """SELECT coalesce(jsonb_object_agg(failure_category, n), '{}') FROM (
     SELECT failure_category, count(*) AS n FROM jobs
     WHERE status = 'failed' AND finished_at > now() - interval '1 day' GROUP BY 1) AS failed"""
@@ -20,10 +17,6 @@ _DAY = """SELECT
     (SELECT count(*) FROM ledger_entries WHERE kind = 'refund' AND created_at > now() - interval '1 day'),
     (SELECT extract(epoch FROM avg(finished_at - created_at))::float FROM jobs
      WHERE status = 'done' AND finished_at > now() - interval '1 day')"""
-_OUTBOX = """SELECT count(*), coalesce(extract(epoch FROM now() - min(due_at)), 0)::float FROM outbox
-    WHERE sent_at IS NULL AND error IS NULL AND due_at <= now() AND kind <> 'broadcast'"""
-_INBOX = """SELECT count(*), coalesce(extract(epoch FROM now() - min(received_at)), 0)::float FROM inbox
-    WHERE handled_at IS NULL AND received_at < now() - interval '1 second'"""
 _PEOPLE = (
     """SELECT count(*), count(*) FILTER (WHERE reachable), count(*) FILTER (WHERE banned_at IS NOT NULL) FROM users"""
 )
@@ -58,22 +51,24 @@ def overview(workers_configured: int | None) -> Overview:
     queue = monitoring.queue_stats(workers_configured)
     with db:
         orders, done, refunds, took = _row(_DAY)
+        waiting = [row for kind, row in gauges.untold().items() if kind != "broadcast"]
         known = [key for key in keys.overview() if key.configured]
+        stages = gauges.stages()
         return Overview(
             queue=queue,
             shortage=monitoring.shortage(queue["queue"]["queued"], queue["avg_wait_minutes"]),
-            stages=_row(_STAGES)[0],
+            stages={state: row[0] for state, row in stages.items()},
             orders=orders,
             done=done,
             refunds=refunds,
             took=None if took is None else clock.unscaled(took),
             failed=_row(_FAILED)[0],
-            outbox=_row(_OUTBOX),
-            inbox=_row(_INBOX),
+            outbox=(sum(count for count, _ in waiting), max((oldest for _, oldest in waiting), default=0.0)),
+            inbox=gauges.unanswered(),
             keys=(sum(key.state != "quarantined" for key in known), len(known)),
             people=_row(_PEOPLE),
             paused=outages.down(),
-            held=_row(_HELD)[0],
+            held=sum(row[1] for row in stages.values()),
             closed=service.closed(),
         )
 

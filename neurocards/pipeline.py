@@ -19,6 +19,7 @@ from neurocards import (
     endings,
     forecast,
     jobs,
+    key_health,
     keys,
     ledger,
     media,
@@ -139,6 +140,7 @@ def _accepted(app: App, job: Job, attempt: ProviderAttempt, task_id: str, first_
 def _keep_task(attempt: ProviderAttempt, task_id: str, admins: tuple[int, ...] = ()) -> bool:
     with db:
         outages.over("kie", admins)
+        key_health.took_a_task(attempt.key)
         return attempts.accepted(attempt.id, task_id)
 
 
@@ -187,7 +189,7 @@ def check(app: App, job_ids: Sequence[int]) -> None:
     tokens = {job.claim_token for job in claimed}
     app.in_hand.update(tokens)
     try:
-        records = list(app.pollers.map(lambda job: polling.ask(app, live.get(job.id)), claimed))
+        records = list(app.pollers.map(lambda job: _asked(app, job, live.get(job.id)), claimed))
     except BaseException:
         # The time limit or a bug: none of the batch was judged, and the next beat gives all of it back.
         app.in_hand.difference_update(tokens)
@@ -199,6 +201,12 @@ def check(app: App, job_ids: Sequence[int]) -> None:
     ]
     if failed:
         raise ExceptionGroup(f"{len(failed)} of {len(claimed)} renders failed", failed)
+
+
+def _asked(app: App, job: Job, attempt: ProviderAttempt | None) -> TaskRecord | ProviderError:
+    # In a thread of a pool, where nothing is bound.
+    with bound_contextvars(job_id=job.id, order_id=job.order_id, stage=job.stage):
+        return polling.ask(app, attempt)
 
 
 def _judged(

@@ -6,8 +6,10 @@ Every worker process starts the scheduler; all beat, one leads.
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from peewee import PeeweeException
 
@@ -21,6 +23,8 @@ log = logging.getLogger(__name__)
 TICK = 1.0
 # A window of 10 s that is filled a second late costs a tenth of the orders (real seconds).
 ADMIT = 0.1
+# Too often for followers to be called for nothing: it stands still until this process leads.
+OF_THE_LEADER = "admit"
 # How soon another process notices that the leader is gone (real seconds).
 ASK_FOR_LEAD = 2.0
 # After the database or this process stood still, every living process has beaten again within this (real seconds).
@@ -46,21 +50,25 @@ class Scheduler:
         self._jobs = BackgroundScheduler(
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}, timezone="UTC"
         )
+        self._fill()
 
     def start(self) -> None:
-        """Begins to beat and to try for the lead. What asks a vendor runs apart: it must not hold up the sweep."""
+        """Begins to beat and to try for the lead."""
+        self._jobs.start()
+
+    def _fill(self) -> None:
+        # What asks a vendor runs apart: it must not hold up the sweep.
         tick = max(0.1, min(TICK, clock.scaled(TICK)))
         self._every(liveness.BEAT_EVERY, self.beat, "beat")
         self._every(samples.SAVE_EVERY, samples.of_this_process.save, "metrics")
         self._every(tick, self.tick, "tick")
-        self._every(ADMIT, self._if_leading(lambda: maintenance.admit(self._app)), "admit")
+        self._every(ADMIT, lambda: maintenance.admit(self._app), OF_THE_LEADER, begin=False)
         self._every(tick, self._if_leading(lambda: maintenance.probe(self._app)), "probe")
         self._every(CREDIT_LOOK, self._if_leading(lambda: maintenance.look_at_credit(self._app)), "credit")
         self._every(WATCH_EVERY, self._if_leading(lambda: maintenance.watch(self._app)), "watch")
         self._every(PRUNE_EVERY, self._if_leading(maintenance.prune), "prune")
         nightly = self._if_leading(lambda: maintenance.audit_books(self._app))
         self._jobs.add_job(_guarded(nightly, "audit"), "cron", hour=AUDIT_AT, id="audit")
-        self._jobs.start()
 
     def stop(self) -> None:
         """Stops both and frees the lead for another process."""
@@ -102,9 +110,9 @@ class Scheduler:
         self._ask_again = time.monotonic() + ASK_FOR_LEAD
         was_leading = self._leading
         try:
-            self._leading = self._lock.held()
+            self._leads(self._lock.held())
         except PeeweeException:
-            self._leading = False
+            self._leads(False)
             raise
         if self._leading and not was_leading:
             log.info("this process leads")
@@ -112,8 +120,18 @@ class Scheduler:
             maintenance.prune()
         return self._leading
 
-    def _every(self, seconds: float, task: Callable[[], None], name: str) -> None:
-        self._jobs.add_job(_guarded(task, name), "interval", seconds=seconds, id=name, next_run_time=datetime.now(UTC))
+    def _leads(self, leading: bool) -> None:
+        if leading == self._leading:
+            return
+        self._leading = leading
+        change = self._jobs.resume_job if leading else self._jobs.pause_job
+        # A scheduler that has been stopped meanwhile has no jobs any more.
+        with suppress(JobLookupError):
+            change(OF_THE_LEADER)
+
+    def _every(self, seconds: float, task: Callable[[], None], name: str, begin: bool = True) -> None:
+        first = datetime.now(UTC) if begin else None
+        self._jobs.add_job(_guarded(task, name), "interval", seconds=seconds, id=name, next_run_time=first)
 
 
 def _guarded(task: Callable[[], None], name: str) -> Callable[[], None]:

@@ -1,6 +1,7 @@
 """What Prometheus and Grafana are given: alert rules, the dashboard, the autoscaling, and the names they ask for.
 
-`promtool` says whether they are well-formed; it is of Debian's package `prometheus`, and its tests are left out where it is not installed.
+A parser says of every expression whether it is one. `promtool` tries the alerts out too; it is of Debian's package `prometheus`, and what
+it tests is left out where it is not installed.
 """
 
 import json
@@ -11,10 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import promql_parser
 import pytest
 import yaml
 
-from neurocards import exposition
+from neurocards import exposition, metrics
 
 ROOT = Path(__file__).parents[2]
 MONITORING = ROOT / "deploy" / "monitoring"
@@ -46,6 +48,56 @@ def expressions() -> Iterator[str]:
     yield from (expression for panel in BOARD["panels"] for expression in asked_for(panel))
     scaling = yaml.safe_load((ROOT / "deploy" / "kubernetes" / "autoscaling.yaml").read_text())
     yield from (trigger["metadata"]["query"] for trigger in scaling["spec"]["triggers"])
+
+
+def test_every_expression_is_one():
+    """Here and everywhere: promtool is not on every machine."""
+    for expression in expressions():
+        promql_parser.parse(expression)
+
+
+def own_labels() -> dict[str, set[str]]:
+    """What is counted, with the labels that we give it."""
+    found = {}
+    for counted in vars(metrics).values():
+        if isinstance(counted, metrics.Counter):
+            found[f"{counted._name}_total"] = set(counted._labelnames)
+        elif isinstance(counted, metrics.Histogram):
+            found |= {f"{counted._name}_{part}": set(counted._labelnames) for part in ("count", "sum")}
+            found[f"{counted._name}_bucket"] = {*counted._labelnames, "le"}
+    return found
+
+
+def gathered(expression: str) -> Iterator[tuple[str, str, set[str]]]:
+    """Of each figure in it: its name, and the innermost of the aggregations that it is in, with its labels."""
+    found, inside = [], []
+
+    def enter(node: promql_parser.Expr) -> None:
+        if isinstance(node, promql_parser.AggregateExpr):
+            by = node.modifier.labels if node.modifier else []
+            assert node.modifier is None or node.modifier.type == promql_parser.AggModifierType.By, expression
+            inside.append((str(node.op), set(by)))
+        if isinstance(node, promql_parser.VectorSelector):
+            found.append((node.name, *(inside[-1] if inside else ("none", set()))))
+
+    def leave(node: promql_parser.Expr) -> None:
+        if isinstance(node, promql_parser.AggregateExpr):
+            inside.pop()
+
+    promql_parser.walk(promql_parser.parse(expression), enter, leave)
+    return iter(found)
+
+
+def test_what_several_targets_tell_of_one_system_is_counted_once():
+    # Given counters, each with labels of ours, and whatever a Prometheus adds to say whom it asked
+    labels, seen = own_labels(), set()
+    for expression in expressions():
+        for name, aggregation, by in gathered(expression):
+            if name in labels:
+                # Then the highest for each of our labels is taken, and only then may anything be added up
+                assert (aggregation, by) == ("max", labels[name]), expression
+                seen.add(name)
+    assert len(seen) > 12
 
 
 def exposed() -> set[str]:
@@ -89,6 +141,7 @@ def test_every_label_that_is_asked_for_is_there():
         "state",
         "kind",
         "host",
+        "reason",
     }
     assert labels - ours == {"namespace", "job", "instance", "mountpoint", "fstype", "datname"}
 

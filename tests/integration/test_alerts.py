@@ -193,6 +193,23 @@ def test_what_is_put_off_again_and_again_is_stuck(worker, person):
     assert alerts() == ["stuck_rows"]
 
 
+def test_what_killed_whoever_told_it_is_closed_in_the_end(worker, person):
+    # Given a message whose every teller ended, and one whose last teller may still be at it
+    person(7)
+    with db:
+        for key in ("deadly", "being told"):
+            outbox.notify_once(key, 7, "granted", credits=1)
+        Outgoing.update(attempts=outbox.MAX_ATTEMPTS, taken_until=clock.in_real(-1)).execute()
+        Outgoing.update(taken_until=clock.in_real(10)).where(Outgoing.key == "notice:being told").execute()
+    # When the leader looks
+    maintenance.watch(worker())
+    # Then the first is given up, and so forgotten some day, and the second is not
+    with db:
+        assert {row.key: row.error for row in Outgoing.select()} == {
+            "notice:deadly": outbox.GAVE_UP, "notice:being told": None,
+        }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("payload", "action"),
     [

@@ -47,3 +47,15 @@ def test_a_process_of_one_thread_writes_scripts_too(broker):
     consumer = broker.consume(dispatch.MESSAGES["script"].queue, prefetch=2, timeout=10)
     assert next(consumer) is not None
     consumer.close()
+
+
+def test_queues_of_delayed_messages_which_nobody_sends_are_looked_at_now_and_then(broker):
+    # When an idle worker looks for messages ten times a second
+    consumers = {
+        queue: broker.consume(queue, prefetch=ASKED, timeout=100) for queue in broker.get_declared_delay_queues()
+    }
+    # Then it looks there once in a second at most, and goes on doing so in each queue
+    assert {queue: consumer.timeout for queue, consumer in consumers.items()} == {
+        "neurocards.DQ": 1000, "neurocards_scripts.DQ": 1000,
+    }  # fmt: skip
+    assert broker.consume("neurocards", prefetch=ASKED, timeout=100).timeout == 100

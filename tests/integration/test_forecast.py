@@ -1,5 +1,7 @@
 """Forecasts come from our own recent jobs."""
 
+from datetime import timedelta
+
 import pytest
 
 from neurocards import forecast
@@ -34,4 +36,17 @@ def test_before_anything_is_known_the_promise_is_the_forecast(ordered):
     with db:
         assert forecast.order_time() == forecast.FIRST_ORDER
         assert forecast.render_time("never used") == forecast.FIRST_RENDER
-        assert forecast.remaining(job) == pytest.approx(forecast.FIRST_ORDER, abs=5)
+        assert forecast.remaining([job]) == pytest.approx(forecast.FIRST_ORDER, abs=5)
+
+
+def test_an_order_is_ready_when_its_youngest_open_video_is(ordered):
+    # Given three videos, of which the youngest has ended, and one is ten minutes old
+    old, young, ended = jobs_of(ordered(count=3))
+    old.created_at -= timedelta(minutes=10)
+    young.created_at -= timedelta(minutes=1)
+    ended.finished_at = ended.created_at
+    with db:
+        # Then the other one decides, and when the old one is all there is, it is overdue
+        assert forecast.remaining([old, young, ended]) == pytest.approx(forecast.FIRST_ORDER - 60, abs=5)
+        assert forecast.remaining([old, ended]) == pytest.approx(forecast.FIRST_ORDER - 600, abs=5)
+        assert forecast.remaining([ended]) is None

@@ -15,7 +15,6 @@ from neurocards.db import db
 from neurocards.errors import ProviderError
 from neurocards.keys import (
     CREATES_A_WINDOW,
-    CREDIT_EVERY,
     POLLS_A_WINDOW,
     KeyPool,
     Lease,
@@ -135,10 +134,9 @@ def test_one_probe_in_the_whole_fleet_and_the_next_one_later(pool):
     assert [probe.fingerprint for probe in probes if probe] == [C]
     # And a good answer puts the key back to work
     with db:
-        key_health.note_credit(C, 12.5)
-        key_health.release(C)
+        assert key_health.readmit(C, probes[0].until)
         key = ApiKey.get_by_id(C)
-    assert (key.state, key.until, float(key.credit)) == ("healthy", None, 12.5)
+    assert (key.state, key.until) == ("healthy", None)
 
 
 def test_state_survives_a_restart_and_keys_come_and_go(pool):
@@ -196,18 +194,29 @@ def test_a_task_of_a_key_that_is_gone_is_still_looked_at(pool):
     assert polls(pool, "gone", 4) == 4
 
 
-def test_each_key_in_use_is_asked_for_its_credit_now_and_then_and_by_one_process(pool):
+def test_each_key_in_use_is_asked_for_its_credit_now_and_then(pool):
     # Given one key in quarantine: that one has its probes
     with db:
         key_health.quarantine(A, "no credit")
-    # When many processes look
+    # When the leader looks again and again, and one of the others answers
     asked = [pool.lease_credit_look() for _ in range(6)]
-    # Then each key in use is asked once
-    assert sorted(lease.fingerprint for lease in asked if lease) == sorted([B, C])
-    # And again after ten minutes
     with db:
-        ApiKey.update(credit_at=clock.after(-CREDIT_EVERY - 1)).where(ApiKey.fingerprint == B).execute()
-    assert pool.lease_credit_look() == Lease(B, "key-b")
+        key_health.note_credit(B, 100.0)
+    # Then each key in use is asked once, answered or not, and only the answer is noted
+    assert sorted(lease.fingerprint for lease in asked if lease) == sorted([B, C])
+    assert (row_of(B).credit_at is None, row_of(C).credit_at is None) == (False, True)
+    # And the next leader asks the one that did not answer
+    another = KeyPool(PAIRS)
+    assert [another.lease_credit_look() for _ in range(2)] == [Lease(C, "key-c"), None]
+    # And ten minutes later both are asked again
+    with db:
+        ApiKey.update(credit_at=clock.in_real(-1)).where(ApiKey.fingerprint == B).execute()
+    clock.set_scale(1e6)
+    try:
+        again = [pool.lease_credit_look() for _ in range(2)]
+    finally:
+        clock.set_scale(1)
+    assert Lease(C, "key-c") in again
 
 
 def test_an_operators_quarantine_is_ended_by_an_operator_alone(pool):
@@ -487,11 +496,11 @@ def test_an_upload_takes_the_key_that_was_idle_longest(pool):
 LONG = "x" * 300
 
 
-def test_quarantine_and_release_leave_no_trace_of_earlier_strikes(pool):
-    # Given a key that was probed in vain a few times
+def test_an_operators_hand_leaves_no_trace_of_earlier_strikes(pool):
+    # Given keys of which two were probed in vain a few times
     with db:
-        ApiKey.update(strikes=3).execute()
-        # When it is released, Then nothing is left of it
+        ApiKey.update(strikes=3).where(ApiKey.fingerprint != A).execute()
+        # When they are released and locked, Then nothing is left of it
         key_health.quarantine(A, LONG)
         key_health.release(B)
         key_health.lock_out(C, LONG)
@@ -506,7 +515,48 @@ def test_quarantine_and_release_leave_no_trace_of_earlier_strikes(pool):
     assert (row_of(A).state, row_of(A).reason, row_of(A).until) == ("healthy", "", None)
 
 
-@pytest.mark.parametrize(("strikes", "minutes"), [(0, 2), (1, 4), (2, 8), (3, 16), (4, 30), (9, 30)])
+def test_a_key_that_fails_as_soon_as_it_is_back_waits_longer_each_time(pool):
+    # Given a key that has credit and can't make a video, such as one with a limit of its own
+    rests = []
+    for _ in range(7):
+        with db:
+            key_health.quarantine(A, "key spending limit")
+        rests.append(round(rest_of(A) / 60))
+        age(A, 1)
+        # When each probe finds it well
+        with db:
+            assert key_health.readmit(A, pool.lease_probe().until)
+    # Then it is let in more and more seldom
+    assert rests == [1, 2, 4, 8, 16, 30, 30]
+    # And when the provider has taken a task, all that is forgotten
+    with db:
+        key_health.took_a_task(A)
+        key_health.quarantine(A, "no credit")
+    assert round(rest_of(A) / 60) == 1
+
+
+def test_a_probe_does_not_undo_what_an_operator_did_meanwhile(pool):
+    # Given a probe that is on its way
+    with db:
+        key_health.quarantine(A, "no credit")
+    age(A, 1)
+    probe = pool.lease_probe()
+    # When an operator locks the key out, Then a good answer changes nothing
+    with db:
+        key_health.lock_out(A, "being replaced")
+        assert not key_health.readmit(A, probe.until)
+    assert (row_of(A).state, row_of(A).reason) == ("quarantined", "being replaced")
+    # Nor when it was released and has failed again
+    with db:
+        key_health.release(A)
+        assert not key_health.readmit(A, probe.until)
+        key_health.quarantine(A, "bad key")
+        assert not key_health.readmit(A, probe.until)
+
+
+@pytest.mark.parametrize(
+    ("strikes", "minutes"), [(0, 2), (1, 4), (2, 8), (3, 16), (4, 30), (9, 30), (10, 30), (32767, 30)]
+)
 def test_probes_grow_rarer_up_to_half_an_hour(pool, strikes, minutes):
     # Given a key that failed some probes
     with db:
@@ -514,9 +564,10 @@ def test_probes_grow_rarer_up_to_half_an_hour(pool, strikes, minutes):
         ApiKey.update(strikes=strikes).where(ApiKey.fingerprint == A).execute()
     age(A, 1)
     # When it is leased for another, Then the next is twice as far, and counted
-    assert pool.lease_probe() == Lease(A, "key-a")
+    probe = pool.lease_probe()
+    assert (probe.fingerprint, probe.key, probe.until) == (A, "key-a", row_of(A).until)
     assert 60 * minutes - 5 < rest_of(A) <= 60 * minutes
-    assert row_of(A).strikes == strikes + 1
+    assert row_of(A).strikes == min(strikes + 1, key_health.MOST_STRIKES)
 
 
 def test_probes_are_in_the_products_time(pool):
@@ -585,7 +636,7 @@ def test_a_probe_passes_over_a_key_that_somebody_is_busy_with(pool, clean_db):
     with meanwhile(clean_db, "UPDATE api_keys SET strikes = 0 WHERE fingerprint = %s", A), db:
         db.execute_sql("SET LOCAL lock_timeout = '5s'")
         # Then nobody waits for that one
-        assert pool.lease_probe() == Lease(B, "key-b")
+        assert pool.lease_probe().fingerprint == B
         assert pool.lease_probe() is None
 
 

@@ -35,7 +35,7 @@ from neurocards.app import App
 from neurocards.db import Unreachable, db
 from neurocards.errors import Failure, JobFailed, LostClaim, ProviderError
 from neurocards.keys import KeyPool, fingerprint
-from neurocards.leadership import Lock
+from neurocards.leadership import LEADER, Lock
 from neurocards.models import (
     NOW,
     Account,
@@ -48,7 +48,7 @@ from neurocards.models import (
     Process,
     ProviderAttempt,
 )
-from neurocards.schedule import Scheduler
+from neurocards.schedule import OF_THE_LEADER, Scheduler
 from sandbox.databases import outside_transaction
 from tests.conftest import jobs_of
 from tests.integration.conftest import OPERATOR
@@ -218,6 +218,7 @@ def test_after_an_outage_nobody_is_taken_for_dead_before_all_could_beat(ordered,
     scheduler.tick()
     # Then the work is left alone: sending a video twice is what an early reclaim would do
     assert now(job).claim_token == job.claim_token
+    scheduler._lock.release()
 
 
 def test_a_leader_that_hangs_loses_the_lead_to_another(clean_db):
@@ -233,6 +234,38 @@ def test_a_leader_that_hangs_loses_the_lead_to_another(clean_db):
         leader.held()
     assert leader.held() is False
     follower.release()
+
+
+def looks_for_room(scheduler: Scheduler) -> bool:
+    return scheduler._jobs.get_job(OF_THE_LEADER).next_run_time is not None
+
+
+def until_it_leads(scheduler: Scheduler) -> None:
+    deadline = time.monotonic() + 10
+    while not looks_for_room(scheduler):
+        assert time.monotonic() < deadline
+        scheduler.tick()
+
+
+def test_only_the_leader_looks_for_room_ten_times_a_second(worker):
+    # Given two processes, one of which leads
+    leader, follower = Scheduler(worker("w1")), Scheduler(worker("w2"))
+    assert (looks_for_room(leader), looks_for_room(follower)) == (False, False)
+    for scheduler in (leader, follower):
+        scheduler.tick()
+    assert (looks_for_room(leader), looks_for_room(follower)) == (True, False)
+    # When its connection dies, Then it stops and the other begins
+    with db:
+        db.execute_sql(
+            "SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN pg_stat_activity USING (pid) "
+            "WHERE locktype = 'advisory' AND objid = %s AND datname = current_database()",
+            (LEADER,),
+        )
+    with pytest.raises(PeeweeException):
+        leader.tick()
+    assert not looks_for_room(leader)
+    until_it_leads(follower)
+    follower._lock.release()
 
 
 # Fences ---------------------------------------------------------------------------------------------------------------
@@ -296,6 +329,19 @@ def test_a_callback_that_is_faster_than_the_answer_has_its_task_looked_at_now(or
     called_back = pipeline._accepted(worker(), job, attempt, "task-1", 144.0)
     # Then nobody waits for the first look of an ordinary render
     assert (called_back, now(job).stage, due_in(job) <= 0) == (True, "render", True)
+
+
+def test_a_task_that_kie_took_ends_the_strikes_of_its_key(ordered, worker):
+    # Given a key that was in quarantine until a moment ago
+    app, print_ = worker(), fingerprint("key-a")
+    job = claimed(ordered(), "submit")
+    with db:
+        ApiKey.update(strikes=3).execute()
+        attempt = attempts.begin(job, print_, "model")
+    # When KIE makes a task with it, Then its next failure is its first, and other keys are as they were
+    pipeline._accepted(app, job, attempt, "task-1", 144.0)
+    with db:
+        assert {row.fingerprint: row.strikes for row in ApiKey.select()} == {print_: 0, fingerprint("key-b"): 3}
 
 
 def test_a_callback_that_comes_during_a_look_is_followed_by_another_look(ordered, worker):
@@ -614,6 +660,18 @@ def test_a_key_that_cannot_be_asked_about_stays_out(worker):
     with db:
         key = ApiKey.get_by_id(print_)
     assert (key.state, key.strikes) == ("quarantined", 1)
+
+
+def test_a_key_that_does_not_say_its_credit_is_not_taken_for_one_that_did(worker):
+    # Given a KIE that doesn't answer, and a figure of yesterday
+    w1 = worker()
+    with db:
+        ApiKey.update(credit=5000, credit_at=LONG_AGO).execute()
+    for _ in w1.settings.kie_keys:
+        maintenance.look_at_credit(w1)
+    # Then the figure is still of yesterday
+    with db:
+        assert {(float(row.credit), row.credit_at) for row in ApiKey.select()} == {(5000.0, LONG_AGO)}
 
 
 def test_a_worker_that_meets_an_order_before_its_first_beat_knows_its_keys(ordered, worker):

@@ -14,13 +14,17 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from neurocards import (
     attempts,
+    clock,
     endings,
     exposition,
     gauges,
     inbox,
     jobs,
     liveness,
+    maintenance,
     outages,
+    outbox,
+    overview,
     samples,
     service,
     web,
@@ -28,7 +32,8 @@ from neurocards import (
 from neurocards import db as database
 from neurocards.db import db
 from neurocards.errors import Failure
-from neurocards.models import InboxUpdate, Job, Outgoing
+from neurocards.keys import fingerprint
+from neurocards.models import ApiKey, InboxUpdate, Job, Outgoing
 from tests.conftest import ROOT, jobs_of
 from tests.integration.conftest import settings_with
 
@@ -241,6 +246,65 @@ def test_what_is_said_of_keys_updates_and_messages_is_what_the_database_says(beg
     assert figure(figures, "outbox_due", kind="alert") == 0
 
 
+def test_an_accounts_credit_is_what_its_newest_answer_told(begun, worker):
+    # Given an account with two keys, of which one told a good credit an hour ago, and the other a bad one just now
+    worker(kie_api_key="one:key-a,one:key-b,two:key-c")
+    with db:
+        for key, credit, ago in (("key-a", 5000, 3600), ("key-b", 12.5, 0)):
+            answer = {"credit": credit, "credit_at": clock.in_real(-ago)}
+            ApiKey.update(answer).where(ApiKey.fingerprint == fingerprint(key)).execute()
+    # Then that is what the account has, and of an account that has told nothing there is nothing
+    told = {labels: value for (name, labels), value in scraped().items() if name == "neurocards_account_credit"}
+    assert told == {(("account", "one"),): 12.5}
+
+
+def test_what_an_operator_reads_is_what_prometheus_reads(begun, ordered):
+    # Given a card and a notice that are late, a copy of a broadcast, a message that killed whoever told it, and updates of which
+    # one is being answered
+    ordered(count=3)
+    with db:
+        outbox.notify_once("late", 7, "granted", credits=1)
+        outbox.notify_once("deadly", 7, "granted", credits=1)
+        Outgoing.update(due_at=clock.in_real(-60)).execute()
+        Outgoing.update(attempts=outbox.MAX_ATTEMPTS).where(Outgoing.key == "notice:deadly").execute()
+        Outgoing.insert(key="copy", kind="broadcast", chat_id=7, due_at=clock.in_real(-600)).execute()
+    inbox.store([{"update_id": 1}, {"update_id": 2}])
+    with db:
+        InboxUpdate.update(received_at=clock.in_real(-20)).where(InboxUpdate.update_id == 1).execute()
+        InboxUpdate.update(received_at=clock.in_real(60)).where(InboxUpdate.update_id == 2).execute()
+    # When the one asks and the other
+    figures, shown = scraped(), overview.overview(None)
+    # Then both are told the same
+    assert shown.stages == {"queued": 3}
+    assert figure(figures, "jobs", stage="queued") == 3
+    assert shown.outbox == (2, pytest.approx(60, abs=10))
+    assert [figure(figures, "outbox_due", kind=kind) for kind in gauges.KINDS] == [1, 1, 0, 1]
+    assert shown.inbox == (1, pytest.approx(20, abs=10))
+    assert figure(figures, "inbox_unhandled") == 1
+
+
+def test_work_that_is_taken_back_is_counted_by_what_happened_to_its_worker(begun, ordered, worker):
+    # Given a process that fell silent, one that is at it for too long, one that could not write down how it went, and one that stops
+    w1 = worker("w1")
+    taken = {name: jobs_of(ordered(user_id=user))[0] for user, name in enumerate(("dead", "stuck", "w1"), start=70)}
+    with db:
+        liveness.beat("stuck", "host:1")
+        for name, job in taken.items():
+            jobs.claim(job.id, "script", name)
+        Job.update(claimed_at=clock.in_real(-20)).execute()
+        Job.update(claimed_at=clock.in_real(-maintenance.LONGEST_CLAIM - 1)).where(Job.claimed_by == "stuck").execute()
+    # When all of them are taken back, and work of a process that is told to stop
+    maintenance.beat(w1)
+    maintenance.reclaim(w1)
+    with db:
+        jobs.claim(taken["w1"].id, "script", "w1")
+    maintenance.leave(w1)
+    samples.of_this_process.save()
+    # Then each is counted for what it is, and the last is none
+    figures = scraped()
+    assert [figure(figures, "reclaims_total", reason=reason) for reason in ("died", "hung", "unsettled")] == [1, 1, 1]
+
+
 def two_minutes_pass() -> None:
     """For everything that is in the books."""
     with db:
@@ -332,4 +396,5 @@ def test_no_label_takes_many_values(begun, ordered):
     labels = {name for _, pairs in scraped() for name, _ in pairs}
     assert labels <= {
         "template", "outcome", "category", "stage", "le", "provider", "call", "status", "account", "key", "state", "kind", "host",
+        "reason",
     }  # fmt: skip
