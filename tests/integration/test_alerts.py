@@ -95,10 +95,10 @@ def test_a_key_that_was_released_and_fails_again_is_told_of_again(worker):
 
 def test_low_credit_is_told_once_for_an_account_and_again_after_it_was_topped_up(worker):
     with Sandbox() as kie, SandboxClient(kie.url) as client:
-        app = replace(worker(kie_api_key="main:key-a,main:key-b"), kie=Kie(kie.url, kie.url))
         client.kie("PUT", "keys", **{key: {"account": "main", "state": "ok"} for key in ("key-a", "key-b")})
-        # Given two keys of an account that runs low, is topped up, and runs low again
+        # Given two keys of an account that runs low, is topped up, and runs low again, and leaders that have asked nobody yet
         for credit in (12.0, 5000.0, 12.0):
+            app = replace(worker(kie_api_key="main:key-a,main:key-b"), kie=Kie(kie.url, kie.url))
             client.kie("PUT", "credits", main=credit)
             with db:
                 ApiKey.update(credit_at=None).execute()
