@@ -24,7 +24,8 @@ from neurocards.config import Settings, load_or_exit
 from neurocards.errors import ProviderError
 from neurocards.flood import Flood, Verdict
 from neurocards.inbox import lane_of
-from neurocards.intake import Intake, Lanes, Poller, Receiver
+from neurocards.intake import Intake, Poller, Receiver
+from neurocards.lanes import Lanes
 from neurocards.leadership import HANDLER, Lock
 
 log = logging.getLogger("neurocards.bot")

@@ -20,7 +20,8 @@ from neurocards import clock, db, dispatch
 from neurocards.app import App
 from neurocards.clients import telegram
 from neurocards.config import Settings, load
-from neurocards.intake import Lanes, Poller
+from neurocards.intake import Poller
+from neurocards.lanes import Lanes
 from neurocards.leadership import HANDLER, Lock
 from neurocards.models import InboxUpdate
 from neurocards.plugins import load_plugins

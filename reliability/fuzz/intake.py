@@ -18,7 +18,8 @@ from neurocards import inbox
 from neurocards.clients import telegram
 from neurocards.config import Settings
 from neurocards.errors import ProviderError
-from neurocards.intake import Lanes, Poller
+from neurocards.intake import Poller
+from neurocards.lanes import Lanes
 from neurocards.leadership import HANDLER, Lock
 from reliability.fuzz.findings import Tracebacks
 from sandbox.client import SandboxClient

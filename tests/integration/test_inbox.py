@@ -13,7 +13,8 @@ from peewee import OperationalError
 from neurocards import inbox, metrics
 from neurocards.db import db
 from neurocards.errors import ProviderError
-from neurocards.intake import MOST_IN_HAND, MOST_OF_ONE, THREADS, TRIES, Lanes, Poller, Receiver
+from neurocards.intake import MOST_IN_HAND, Poller, Receiver
+from neurocards.lanes import MOST_OF_ONE, THREADS, TRIES, Lanes
 from neurocards.models import InboxUpdate
 
 FLOOD = ProviderError("telegram", "sendMessage", "Too Many Requests: retry after 1", http_status=429, retry_after=0.01)
