@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager
 from urllib.parse import urlsplit
 
 import psycopg2
+import stamina
 
 
 @contextmanager
@@ -16,7 +17,13 @@ def empty_database(server: str) -> Iterator[str]:
     try:
         yield urlsplit(server)._replace(path=f"/{name}").geturl()
     finally:
-        outside_transaction(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        _drop(server, name)
+
+
+# Autovacuum may be at it just now, and only a superuser may send that away; it is done in a moment.
+@stamina.retry(on=psycopg2.errors.InsufficientPrivilege, attempts=20, timeout=30.0, wait_initial=0.2)
+def _drop(server: str, name: str) -> None:
+    outside_transaction(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
 def outside_transaction(url: str, statement: str) -> None:
