@@ -83,4 +83,5 @@ clean: ## remove caches and the files of ended local runs, a developer's databas
 	@$(PYTHON) -m sandbox.folders var
 
 distclean: clean ## remove .venv too
+	@test ! -L .venv || { echo ".venv is a link: this checkout is deployed" >&2; exit 1; }
 	@rm -rf .venv .venv.lock

@@ -176,7 +176,8 @@ except db.PeeweeException as error:
 
 # Lays the new version out beside the one that runs.
 unpack() {
-	code=$(mktemp -d)
+	# Root's own folder for such things may be closed to the account of the services.
+	code=$(TMPDIR=/tmp mktemp -d)
 	trap 'rm -rf "$code"' EXIT
 	git archive "$newest" neurocards | tar -x -C "$code"
 	chmod 755 "$code"
@@ -197,7 +198,8 @@ check_settings() {
 
 back_up() {
 	install -d -m 0700 "$backups"
-	new_migrations || return 0
+	# Where nothing was ever well it isn't known what the database has had: it may be an older one's, restored.
+	if git rev-parse --quiet --verify "$last_well" >/dev/null && ! new_migrations; then return 0; fi
 	local tables
 	tables=$(in_new_version "$whether_there_are_tables" 2>&1) || fail "nothing was changed, since no backup can be made: ${tables##*$'\n'}"
 	if [[ ${tables##*$'\n'} == True ]]; then
@@ -306,6 +308,9 @@ finish() {
 
 roll_back() {
 	say "FAILED: from ${newest:0:12} back to ${previous:0:12}. Upgrades of the database stay: they only add, and the old code doesn't mind them"
+	# Commits made here and nowhere else must not be lost with the branch.
+	git update-ref refs/neurocards/failed "$newest"
+	say "what failed is kept: git log refs/neurocards/failed"
 	stop_services
 	git reset --quiet --keep "$previous"
 	use_environment "$previous_venv"
@@ -318,7 +323,7 @@ roll_back() {
 	start_exactly "${running[@]}"
 	port=$(as_service env BOT_MODE=polling python3 -c "$port_of_the_bot")
 	if well "${running[@]}"; then
-		say "rolled back: ${previous:0:12} runs as before; why: journalctl -u 'neurocards-*' -n 50"
+		say "rolled back: ${previous:0:12} runs; why: journalctl -u 'neurocards-*' -n 50"
 		return 1
 	fi
 	say "rolled back, but ${previous:0:12} is not well either: is PostgreSQL there? docs/operations.md"

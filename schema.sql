@@ -230,6 +230,7 @@ CREATE TABLE outbox (
     broadcast_id bigint     REFERENCES broadcasts (id)
 );
 CREATE INDEX outbox_by_broadcast ON outbox (broadcast_id) WHERE broadcast_id IS NOT NULL;
+CREATE INDEX outbox_alerts ON outbox (created_at) WHERE kind = 'alert';
 CREATE INDEX outbox_due ON outbox (due_at) WHERE sent_at IS NULL AND error IS NULL;
 
 -- Provider keys: only fingerprints, never the keys -----------------------------------------------------------------------

@@ -163,7 +163,8 @@ def main() -> None:
                "database_mb": [round(bytes_ / 1e6, 1) for bytes_ in (size, query(system.database, SIZE)[0][0])]}  # fmt: skip
     figures.keep("day", run)
     _show(run)
-    if wrong := figures.wrong(run):
+    found = [figures.wrong(run), f"{placed} of {orders} orders were placed" if placed != orders else ""]
+    if wrong := "; ".join(filter(None, found)):
         sys.exit(f"day: {wrong}")
 
 

@@ -27,7 +27,7 @@ from benchmarks.load import figures, tables
 from benchmarks.load.run import folder
 from neurocards.reconciliation import Match, match, read_books, read_journal
 from neurocards.web import MAX_BODY, SECRET_HEADER, WEBHOOK_PATH
-from sandbox.client import SandboxClient
+from sandbox.client import SandboxClient, SandboxRefused
 from sandbox.customer import Customer
 from sandbox.local import ROOT, Child, Local, free_port
 from sandbox.proxy import Proxy
@@ -99,7 +99,7 @@ class Shoppers:
             self.people.append(customer)
             try:
                 customer.order()
-            except (TimeoutError, LookupError) as error:
+            except (TimeoutError, LookupError, SandboxRefused, requests.RequestException) as error:
                 self.stuck.append(type(error).__name__)
 
     def latency(self) -> dict[str, float]:
@@ -229,8 +229,10 @@ def lost(system: System, sent: set[int]) -> dict[str, Any]:
 def wrong(run: dict[str, Any]) -> str:
     """What should have been nothing and was not, in a line."""
     nothing = {
-        "forged": ("accepted", "kept"),
-        "in_all": ("updates_never_stored", "updates_unanswered", "orders_lost", "broken_promises"),
+        "forged": ("accepted", "kept", "dialogues_stuck"),
+        "changes_of_mode": ("dialogues_stuck",),
+        "sigterm": ("dialogues_stuck",),
+        "in_all": ("updates_never_stored", "updates_unanswered", "orders_lost", "broken_promises", "errors"),
     }
     return "; ".join(f"{name}: {run[of][name]}" for of, names in nothing.items() for name in names if run[of][name])
 

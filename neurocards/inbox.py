@@ -66,15 +66,16 @@ def unhandled(in_hand: Collection[int] = (), full: Collection[int] = (), most: i
         return list(oldest.limit(most))
 
 
-def taken_up(update_id: int) -> int | None:
-    """Counts, before the update is handled, how often that was begun: one that kills the bot is not fed to it for ever.
+def taken_up(update_id: int, again: bool = False) -> int | None:
+    """Counts, before the update is handled, how often that was begun: one that kills the bot is not fed to it for ever. What is counted
+    and has not been let go (`again`) is not counted once more.
 
     None when the update has been handled: another bot process had it in hand too for a while, or our own word of it arrived
     after all.
     """
     with db:
         this = (InboxUpdate.update_id == update_id) & InboxUpdate.handled_at.is_null()
-        once_more = InboxUpdate.attempts + 1
+        once_more = InboxUpdate.attempts + int(not again)
         rows = InboxUpdate.update(attempts=once_more).where(this).returning(InboxUpdate.attempts).execute()
         return next((row.attempts for row in rows), None)
 

@@ -44,6 +44,8 @@ class Intake(ABC):
         self._may_handle = may_handle
         self._register = register
         self._standing_by = False
+        # Some of what is stored was left in the inbox, and nobody says when there is room for it.
+        self._behind = False
         self._registered = False
         self._register_at = 0.0
         self._stopping = threading.Event()
@@ -118,11 +120,15 @@ class Intake(ABC):
             room = MOST_IN_HAND - len(in_hand)
             if room <= 0:
                 return False
-            rows = inbox.unhandled(in_hand, self._lanes.full(), room)
-            self._lanes.put(rows)
-            # As many as were asked for may be one person's, whose lane is full now: then the others are behind them.
+            full = self._lanes.full()
+            rows = inbox.unhandled(in_hand, full, room)
+            refused = self._lanes.put(rows)
+            self._behind = bool(full) or refused
             if len(rows) < room:
                 return True
+            # As many as were asked for may be one person's, whose lane is full now: then the others are behind them.
+            if not refused:
+                return False
         # What comes in while stopping is stored, and the next start takes it up.
         return False
 
@@ -152,7 +158,7 @@ class Poller(Intake):
             self._stopping.wait(LOOK_EVERY)
             return
         try:
-            updates = self._fetch(self._offset, SHORT_POLL if self._lanes.full() else LONG_POLL)
+            updates = self._fetch(self._offset, SHORT_POLL if self._behind else LONG_POLL)
         except ProviderError as error:
             self._fetch_at = time.monotonic() + self._pause_after(error)
             return

@@ -37,11 +37,13 @@ Update = dict[str, Any]
 
 @dataclass(eq=False)
 class _Lane:
-    """One person's updates in hand, the next one first. `tries` counts those of that one."""
+    """One person's updates in hand, the next one first. `tries` counts those of that one; whether the running one is `counted` in the
+    inbox as well is known for when PostgreSQL goes away in the middle of it."""
 
     number: int
     rows: deque[InboxUpdate] = field(default_factory=deque)
     tries: int = 0
+    counted: bool = False
     # A thread is at the first.
     busy: bool = False
     # Takes in no more until it is empty: what is behind its last must not be passed by what comes later.
@@ -66,9 +68,10 @@ class Lanes:
         self._waker = threading.Thread(target=self._watch_pauses, name="pauses", daemon=True)
         self._waker.start()
 
-    def put(self, rows: Sequence[InboxUpdate]) -> None:
-        """Queues stored updates, each behind the others of its lane. What a full lane doesn't take in stays in the inbox."""
-        idle = []
+    def put(self, rows: Sequence[InboxUpdate]) -> bool:
+        """Queues stored updates, each behind the others of its lane. What a full lane doesn't take in stays in the inbox; whether there
+        was such."""
+        idle, refused = [], False
         # All under one lock: a lane that empties in between would take in what comes after a row it had no room for.
         with self._lock:
             for row in rows:
@@ -77,10 +80,12 @@ class Lanes:
                     idle.append(self._lanes[row.lane])
                 lane = self._lanes[row.lane]
                 lane.full = lane.full or len(lane.rows) >= MOST_OF_ONE
+                refused |= lane.full
                 if not lane.full:
                     lane.rows.append(row)
         for lane in idle:
             self._submit(lane)
+        return refused
 
     def in_hand(self) -> set[int]:
         """Ids of the updates that wait, are being handled, or are left for the next start."""
@@ -151,22 +156,24 @@ class Lanes:
                 return
             row, lane.busy, lane.tries = lane.rows[0], True, lane.tries + 1
         with bound_contextvars(update_id=row.update_id):
-            pause = self._settle(row, lane.tries)
+            pause = self._settle(lane, row)
         with self._lock:
             lane.busy = False
             if pause is None:
                 lane.rows.popleft()
-                lane.tries = 0
+                lane.tries, lane.counted = 0, False
             if not lane.rows:
                 del self._lanes[lane.number]
                 return
         self._submit(lane, pause or 0.0)
 
-    def _settle(self, row: InboxUpdate, tries: int) -> float | None:
+    def _settle(self, lane: _Lane, row: InboxUpdate) -> float | None:
         try:
-            return self._attempt(row, tries)
+            return self._attempt(lane, row)
         except Unreachable as error:
             log.warning("update %s waits for PostgreSQL: %s", row.update_id, in_a_line(error))
+            # That was no try of the update's.
+            lane.tries -= 1
             # In this thread, unlike other pauses: nobody else could be answered now.
             self._stopping.wait(0.5)
             return 0.0
@@ -176,17 +183,19 @@ class Lanes:
             self._left.add(row.update_id)
             return None
 
-    def _attempt(self, row: InboxUpdate, tries: int) -> float | None:
+    def _attempt(self, lane: _Lane, row: InboxUpdate) -> float | None:
         """None when the update is done with, else how long to wait before the next try."""
-        begun = inbox.taken_up(row.update_id)
+        begun = inbox.taken_up(row.update_id, again=lane.counted)
         if begun is None:
             return None
-        if tries == 1 and begun > TRIES:
+        lane.counted = True
+        if lane.tries == 1 and begun > TRIES:
             self._set_aside(row, f"the bot ended {TRIES} times while it was at this update")
             return None
-        pause = self._answer(row, tries)
+        pause = self._answer(row, lane.tries)
         if pause is not None:
             inbox.let_go([row.update_id])
+            lane.counted = False
         return pause
 
     def _answer(self, row: InboxUpdate, tries: int) -> float | None:

@@ -72,10 +72,17 @@ def hold(job: Job, wait: Wait, admins: tuple[int, ...]) -> None:
     are held back: that has no end of its own, so it is told by the hour."""
     jobs.look_again(job, wait.seconds, held_at=fn.COALESCE(Job.held_at, NOW))
     if job.held_at is None:
-        paused = Pause.select().where(Pause.provider == "kie").exists()
-        about = "provider_down:kie" if paused else f"retries_held:{outbox.this_hour()}"
-        # Before the card: whoever ends the outage right now may be about to ask for the same one, and the alert has to wait for them.
-        outbox.alert(admins, about, text=wait.reason)
+        # Before the card: whoever ends the outage right now may be about to ask for the same one, and we have to wait for them.
+        if about := _news():
+            outbox.alert(admins, about, text=wait.reason)
         order = Order.get_by_id(job.order_id)
         outbox.notify_once(f"order:{order.id}:held", order.chat_id, "held", job=job.id)
         outbox.redraw_card(order)
+
+
+def _news() -> str | None:
+    """What operators are to hear of: the outage, that retries are held back, or nothing when the outage has just ended. Locks the
+    pause, so that its end comes after the news of it."""
+    if list(Pause.select().where(Pause.provider == "kie").for_update("FOR SHARE")):
+        return "provider_down:kie"
+    return None if may_retry() else f"retries_held:{outbox.this_hour()}"

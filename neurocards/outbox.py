@@ -54,10 +54,25 @@ def notify_once(key: str, chat_id: int, what: str, **payload: Any) -> None:
 
 def alert(admins: tuple[int, ...], about: str, **payload: Any) -> None:
     """Tells each operator, once a day for each `about` (such as 'key_quarantined:ab12cd34'), or until its end is noted with `rearm`:
-    an outage is one message and not a thousand. Within the caller's transaction."""
+    an outage is one message and not a thousand. What comes and goes all the time is told MOST_AN_HOUR times an hour. Within the
+    caller's transaction."""
+    if _too_often(about):
+        return
     today = datetime.now(UTC).date().isoformat()
     for admin in admins:
         _once(f"alert:{about}:{today}:{admin}", "alert", admin, {"what": about.split(":", maxsplit=1)[0], **payload})
+
+
+def _too_often(about: str) -> bool:
+    # The rows of all operators for one time were made in one transaction.
+    times = Outgoing.select(fn.COUNT(Outgoing.created_at.distinct()))
+    lately = _alerts(f"past:{about}:") & (Outgoing.created_at > clock.in_real(-3600.0))
+    return bool(times.where(lately).scalar() >= MOST_AN_HOUR)
+
+
+def _alerts(key: str) -> Expression:
+    """Alerts whose key begins so; by an index of alerts alone, since there are few beside all the cards and notices."""
+    return (Outgoing.kind == "alert") & Outgoing.key.startswith(key)
 
 
 def this_hour() -> str:
@@ -72,12 +87,9 @@ def rearm(*abouts: str) -> bool:
 
 
 def _put_away(about: str) -> bool:
-    told, earlier = (Outgoing.key.startswith(f"{word}:{about}:") for word in ("alert", "past"))
-    # Under another name a row is still told, if it was not. The rows of all operators for one time were made in one transaction.
-    times = Outgoing.select(fn.COUNT(Outgoing.created_at.distinct()))
-    if times.where(earlier & (Outgoing.created_at > clock.in_real(-3600.0))).scalar() >= MOST_AN_HOUR:
-        return False
-    return bool(Outgoing.update(key=fn.CONCAT(f"past:{about}:", Outgoing.id)).where(told).execute())
+    # Under another name a row is still told, if it was not.
+    away = fn.CONCAT(f"past:{about}:", Outgoing.id)
+    return bool(Outgoing.update(key=away).where(_alerts(f"alert:{about}:")).execute())
 
 
 def _once(key: str, kind: str, chat_id: int, payload: dict[str, Any]) -> None:

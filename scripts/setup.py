@@ -45,6 +45,16 @@ def up_to_date() -> bool:
     return PYTHON.exists() and STAMP.exists() and STAMP.read_text() == fingerprint()
 
 
+def usable() -> bool:
+    """Whether there is an environment that can be installed into: what was made by hand may be what services run from."""
+    if not PYTHON.exists():
+        return False
+    if STAMP.exists():
+        return STAMP.read_text().partition(" ")[2] == fingerprint().partition(" ")[2]
+    able = f"import pip, sys; sys.exit(sys.version_info < {OLDEST!r})"
+    return subprocess.run([str(PYTHON), "-c", able], stderr=subprocess.DEVNULL, check=False).returncode == 0
+
+
 def make_environment() -> None:
     """Makes an empty environment, over what an interrupted or differently made one left."""
     if importlib.util.find_spec("ensurepip") is None:
@@ -77,11 +87,9 @@ def run(*command: str) -> None:
 def set_up() -> None:
     """Brings the environment up to date, with the lock held."""
     started = time.monotonic()
-    same_base = STAMP.exists() and STAMP.read_text().partition(" ")[2] == fingerprint().partition(" ")[2]
-    if same_base:
-        STAMP.unlink()
-    else:
+    if not usable():
         make_environment()
+    STAMP.unlink(missing_ok=True)
     install()
     STAMP.write_text(fingerprint())
     say(f".venv is ready after {time.monotonic() - started:.0f} s")

@@ -26,6 +26,7 @@ def up(migrator, db):
     )
     db.execute_sql("ALTER TABLE outbox ADD COLUMN broadcast_id bigint REFERENCES broadcasts (id)")
     db.execute_sql("CREATE INDEX outbox_by_broadcast ON outbox (broadcast_id) WHERE broadcast_id IS NOT NULL")
+    db.execute_sql("CREATE INDEX outbox_alerts ON outbox (created_at) WHERE kind = 'alert'")
     db.execute_sql("ALTER TABLE outbox DROP CONSTRAINT outbox_kind_check")
     db.execute_sql(
         "ALTER TABLE outbox ADD CONSTRAINT outbox_kind_check CHECK (kind IN ('card', 'notice', 'alert', 'broadcast'))"

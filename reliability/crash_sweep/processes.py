@@ -100,9 +100,10 @@ class HeldLanes(Lanes):
         super().__init__(*args)
         self._held: list[InboxUpdate] = []
 
-    def put(self, rows: Sequence[InboxUpdate]) -> None:
+    def put(self, rows: Sequence[InboxUpdate]) -> bool:
         """Keeps the updates until `work_off`."""
         self._held.extend(rows)
+        return False
 
     def work_off(self) -> None:
         """Handles what was put, and returns when that is done."""

@@ -90,7 +90,7 @@ def test_an_unhealthy_version_is_rolled_back(machine: Machine):
     # Given a running version, and a newer one whose bot does not start
     deployed(machine, "--workers=1")
     good, environment = machine.commit, (machine.clone / ".venv").readlink()
-    machine.publish({"run_bot.py": BROKEN_BOT, "requirements.txt": "# none\n", MIGRATION: NEXT_MIGRATION})
+    bad = machine.publish({"run_bot.py": BROKEN_BOT, "requirements.txt": "# none\n", MIGRATION: NEXT_MIGRATION})
 
     # When it is deployed
     done = machine.script("deploy_vps.sh", "--workers=3", NEUROCARDS_PATIENCE="4")
@@ -98,8 +98,9 @@ def test_an_unhealthy_version_is_rolled_back(machine: Machine):
     # Then the old commit runs again in its environment as before, and the database keeps what was added
     assert done.returncode == 1
     assert "the bot is not ready" in done.stdout
-    assert f"rolled back: {good[:12]} runs as before" in done.stdout
+    assert f"rolled back: {good[:12]} runs; why" in done.stdout
     assert machine.commit == good
+    assert run("git", "rev-parse", "refs/neurocards/failed", folder=machine.clone) == bad
     assert (machine.clone / ".venv").readlink() == environment
     assert set(machine.running) == units(1)
     assert machine.ask("SELECT count(*) FROM next") == [(0,)]
@@ -222,10 +223,22 @@ def test_what_somebody_pulled_is_backed_up_and_rolled_back_all_the_same(machine:
 
     # Then there is a backup from before, and the version that was well runs
     assert done.returncode == 1
-    assert f"rolled back: {good[:12]} runs as before" in done.stdout
+    assert f"rolled back: {good[:12]} runs; why" in done.stdout
     assert machine.commit == good
     assert len(list(machine.backups.glob("*.dump"))) == 1
     assert set(machine.running) == units(1)
+
+
+def test_where_nothing_is_known_to_have_been_well_there_is_a_backup_first(machine: Machine):
+    # Given tables with customers in them, a newer version in the checkout, and no word of an earlier deployment
+    deployed(machine, "--workers=1")
+    machine.publish({MIGRATION: NEXT_MIGRATION})
+    run("git", "pull", "-q", folder=machine.clone)
+    run("git", "update-ref", "-d", "refs/neurocards/deployed", folder=machine.clone)
+    # When it is deployed, then the database was backed up before
+    done = machine.script("deploy_vps.sh", "--workers=1")
+    assert done.returncode == 0, done.stderr
+    assert len(list(machine.backups.glob("*.dump"))) == 1
 
 
 def test_the_account_of_the_services_can_read_all_whatever_roots_umask_is(machine: Machine):

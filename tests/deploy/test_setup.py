@@ -41,6 +41,17 @@ def test_the_environment_of_a_deployment_is_left_alone(checkout: Path):
     assert (live / "complete").exists()
 
 
+def test_an_environment_made_by_hand_is_completed_and_not_emptied(checkout: Path):
+    # Given one from which services may run
+    live = checkout / ".venv"
+    subprocess.run([sys.executable, "-m", "venv", str(live)], check=True, timeout=60)
+    (live / "theirs").touch()
+    # When `make` sets it up, then nothing of it is gone
+    done = run(checkout / "scripts" / "setup.py")
+    assert done.returncode == 0, done.stderr
+    assert (live / "theirs").exists() and (live / "installed").exists()
+
+
 @pytest.fixture
 def script(checkout: Path) -> Path:
     """One of the scripts that people start with any python3, in a checkout whose setup is a stand-in."""

@@ -239,6 +239,9 @@ def test_an_update_waits_for_the_database_as_long_as_it_takes(open_lanes):
     assert desk.done.wait(20)
     assert desk.handled[7] == [1, 2]
     assert desk.sorry == []
+    # And was counted as begun once: the next start must not take it for what ended the bot
+    with db:
+        assert InboxUpdate.get_by_id(1).attempts == 1
 
 
 def test_a_bug_in_one_answer_costs_neither_the_update_nor_the_lane(open_lanes):
