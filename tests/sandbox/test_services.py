@@ -27,10 +27,12 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 LINUX = sys.platform == "linux"
 SHARED_MEMORY = Path("/proc/sysvipc/shm")
 
-# Starts both servers under the folder given, says who and where they are, and waits to be killed.
+# Starts both servers under the folder given, says who and where they are, and waits to be killed. (SIGINT is ignored by what a script
+# starts in the background, such as these tests, and so it would be here.)
 RUN = """
-import json, pathlib, sys, threading
+import json, pathlib, signal, sys, threading
 from sandbox.services import Services
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with Services(pathlib.Path(sys.argv[1]), durable=False) as services:
     both = [services.postgres, services.valkey]
     guards, paths = [server._guard.pid for server in both], [str(server._files.path) for server in both]
