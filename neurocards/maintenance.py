@@ -10,7 +10,19 @@ from typing import Any
 
 from peewee import Expression, fn
 
-from neurocards import attempts, audit, broadcasts, clock, dispatch, endings, jobs, key_health, liveness, outbox
+from neurocards import (
+    attempts,
+    audit,
+    broadcasts,
+    clock,
+    dispatch,
+    endings,
+    jobs,
+    key_health,
+    liveness,
+    outages,
+    outbox,
+)
 from neurocards.app import App
 from neurocards.classifiers import classify
 from neurocards.db import Unreachable, db
@@ -180,7 +192,7 @@ def probe(app: App) -> None:
         key_health.note_credit(lease.fingerprint, credit)
         if credit >= key_health.VIDEO_CREDITS and key_health.readmit(lease.fingerprint, lease.until):
             log.info("key %s is back", lease.fingerprint)
-            outbox.rearm(f"key_quarantined:{lease.fingerprint}", "no_key_left", "billing:kie")
+            outages.key_is_well(lease.fingerprint)
 
 
 def look_at_credit(app: App) -> None:

@@ -7,7 +7,7 @@ a forged button none. All functions but `record` open their own transaction. Rai
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from neurocards import attempts, clock, endings, jobs, key_health, ledger, outbox, service
+from neurocards import attempts, clock, endings, jobs, key_health, ledger, outages, outbox, service
 from neurocards.db import db
 from neurocards.errors import DeedRefused, Failure
 from neurocards.models import NOW, ApiKey, Job, LedgerEntry, OperatorAction, User
@@ -293,7 +293,7 @@ def release_key(by: int, print_: str) -> None:
     with db:
         if not key_health.release(print_):
             raise DeedRefused("no_key")
-        outbox.rearm(f"key_quarantined:{print_}", "no_key_left", "billing:kie")
+        outages.key_is_well(print_)
         record(by, "release", print_)
 
 

@@ -35,6 +35,11 @@ def over(provider: str, admins: tuple[int, ...] = ()) -> None:
         outbox.alert(admins, f"provider_up:{provider}", provider=provider, jobs=held)
 
 
+def key_is_well(print_: str) -> None:
+    """A key is back at work: its next quarantine is news, and so is it when none is left again."""
+    outbox.rearm(f"key_quarantined:{print_}", "no_key_left", "billing:kie")
+
+
 def down() -> list[str]:
     """Providers that were found to be down lately. Somebody who waits for one tries it every PAUSE; with nobody, nobody knows."""
     lately = Pause.provider.in_(PROVIDERS) & (Pause.until > clock.after(-PAUSE))
